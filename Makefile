@@ -1,0 +1,54 @@
+# `make help` lists the targets. Everything happens in .venv, which is made on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STORE ?= chdb:tollway-data
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint serve bench-instrumentation bench-peers bench-signals clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
+
+demo: $(VENV)/.demo ## play a team that swaps a teacher for a student, and show what Tollway says
+	$(BIN)/tollway demo $(ARGS)
+
+test: $(VENV)/.dev ## run the test suite
+	$(BIN)/pytest -m "not slow" -n auto $(ARGS)
+
+test-all: $(VENV)/.dev ## run the test suite with what takes minutes
+	$(BIN)/pytest -n auto $(ARGS)
+
+lint: $(VENV)/.dev ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+serve: $(VENV)/.demo ## run the processor until Ctrl-C (STORE=chdb:PATH)
+	$(BIN)/tollway serve --store $(STORE) $(ARGS)
+
+bench-instrumentation: $(VENV)/.dev ## overhead of the library, beside the peers that are installed
+	$(BIN)/python tests/bench/instrumentation.py $(ARGS)
+
+bench-peers: $(VENV)/.dev ## the same with each peer in an environment of its own
+	$(BIN)/python tests/bench/peers.py $(ARGS)
+
+bench-signals: $(VENV)/.dev ## simulate the statistics: false alarms, power, wrong promotions
+	$(BIN)/python tests/bench/signals.py $(ARGS)
+
+clean: ## remove the environment and what the tools left
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache dist build
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Tollway needs Python 3.11 or newer: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(VENV)/.demo $@

@@ -1,0 +1,38 @@
+"""Own how a run's span ends when its code raised: an error, an early close, or an interrupt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tollway import attributes as attr
+from tollway._span import CallSpan, end_safely
+from tollway.langchain.kinds import is_interrupt
+
+COMPLETED = "completed"
+CLOSED_EARLY = "closed_early"
+CANCELLED = "cancelled"
+ABANDONED = "abandoned"
+
+
+def end_with_error(call: CallSpan, error: BaseException, *, is_request: bool = False) -> None:
+    """Say on the span how its code ended.
+
+    Closing a stream early and cancelling a task are the app's own choice, and no error; but a
+    request that was given up (is_request) is one: whoever waited for it has no answer.
+    """
+    if isinstance(error, GeneratorExit):
+        call.set(attr.STREAM_OUTCOME, CLOSED_EARLY)
+    elif not isinstance(error, Exception) and not is_request:
+        call.set(attr.STREAM_OUTCOME, CANCELLED)
+    elif is_interrupt(error):
+        call.set(attr.LANGGRAPH_INTERRUPTED, True)
+    else:
+        call.fail(error)
+
+
+def end_now_or_soon(error: BaseException | None, end: Callable[[], object]) -> None:
+    """Run what ends a run's span; where a collected generator does, not in the midst of a lock."""
+    if isinstance(error, GeneratorExit):
+        end_safely(end)
+    else:
+        end()

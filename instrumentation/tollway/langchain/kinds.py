@@ -1,0 +1,120 @@
+"""Own what a chain run is: a graph, an agent, a graph's node, or LangChain's own plumbing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+
+from tollway import attributes as attr
+from tollway.langchain.runs import Run
+
+GRAPH = "graph"
+AGENT = "agent"
+NODE = "node"
+CHAIN = "chain"
+_OUTLINE = frozenset({GRAPH, AGENT, NODE})
+
+_NAMED_BY_SPAN = frozenset({GRAPH, AGENT, NODE, CHAIN})
+_LEAF_TYPES = frozenset({"prompt", "parser"})
+_PLUMBING_TAGS = ("seq:step:", "graph:step:", "map:key:", "retry:attempt:", "langsmith:")
+_RETRY_TAG = "retry:attempt:"
+_AGENT_NODES = ({"agent", "tools"}, {"model", "tools"})
+
+
+def graph_kind(graph: Any) -> str:
+    """Return whether a graph is an agent: made by create_agent, or of an agent's nodes."""
+    config = getattr(graph, "config", None)
+    metadata = config.get("metadata") if isinstance(config, Mapping) else None
+    if isinstance(metadata, Mapping) and metadata.get("ls_integration") == "langchain_create_agent":
+        return AGENT
+    nodes = getattr(graph, "nodes", None)
+    if isinstance(nodes, Mapping) and any(wanted <= nodes.keys() for wanted in _AGENT_NODES):
+        return AGENT
+    return GRAPH
+
+
+def chain_kind(name: str, metadata: Mapping[str, Any] | None, parent: Run | None) -> str:
+    """Return what a chain run is that is no graph itself."""
+    if name == "AgentExecutor":
+        return AGENT
+    # Runs below a node inherit its metadata; only the node itself differs in it from its parent.
+    if metadata and parent is not None and metadata.get("langgraph_node") == name:
+        is_node = parent.kind in (GRAPH, AGENT) or parent.node != name
+        return NODE if is_node else CHAIN
+    return CHAIN
+
+
+def is_shown(
+    kind: str, mode: Any, context: Context, run_type: str | None, *, is_root: bool
+) -> bool:
+    """Tell whether a run gets a span.
+
+    A chain that starts a trace is the request, not plumbing: without its span, the calls under it
+    would each fall into a trace of their own.
+    """
+    if kind in _OUTLINE or mode == "all":
+        return True
+    if not is_root or run_type in _LEAF_TYPES:
+        return False
+    return not trace.get_current_span(context).get_span_context().is_valid
+
+
+def span_name(kind: str, name: str, *, is_root: bool) -> str:
+    """Return the name of a chain run's span."""
+    if kind == AGENT:
+        return f"invoke_agent {name}"
+    if kind == GRAPH or (kind == CHAIN and is_root):
+        return f"invoke_workflow {name}"
+    return f"{kind} {name}"
+
+
+def chain_attributes(kind: str, name: str, *, is_root: bool) -> dict[str, Any]:
+    """Return what a chain run's span says about what it is."""
+    found: dict[str, Any] = {}
+    if kind == AGENT:
+        found[attr.GEN_AI_OPERATION_NAME] = "invoke_agent"
+        found[attr.GEN_AI_AGENT_NAME] = name
+    elif kind == GRAPH or (kind == CHAIN and is_root):
+        found[attr.GEN_AI_OPERATION_NAME] = "invoke_workflow"
+        found[attr.GEN_AI_WORKFLOW_NAME] = name
+    return found
+
+
+def run_attributes(
+    kind: str, name: str, metadata: Mapping[str, Any] | None, tags: Sequence[str] | None
+) -> dict[str, Any]:
+    """Return what every run's span says: type, name, graph node, and the app's own tags."""
+    found: dict[str, Any] = {attr.LANGCHAIN_RUN_TYPE: kind}
+    if kind not in _NAMED_BY_SPAN:
+        found[attr.LANGCHAIN_RUN_NAME] = name
+    if metadata:
+        node = metadata.get("langgraph_node")
+        if isinstance(node, str):
+            found[attr.GRAPH_NODE] = node
+            step = metadata.get("langgraph_step")
+            if kind == NODE and isinstance(step, int):
+                found[attr.LANGGRAPH_STEP] = step
+    if tags:
+        own = [tag for tag in tags if not tag.startswith(_PLUMBING_TAGS)]
+        if own:
+            found[attr.LANGCHAIN_TAGS] = own
+    return found
+
+
+def retry_attempt(tags: Sequence[str] | None) -> int | None:
+    """Return which attempt of `with_retry` a run is, None for the first."""
+    for tag in tags or ():
+        if tag.startswith(_RETRY_TAG) and tag[len(_RETRY_TAG) :].isdigit():
+            return int(tag[len(_RETRY_TAG) :])
+    return None
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Tell whether an error is LangGraph's way to stop for a human, or to hand over control."""
+    return any(
+        cls.__name__ == "GraphBubbleUp" and cls.__module__.startswith("langgraph")
+        for cls in type(error).__mro__
+    )

@@ -1,0 +1,128 @@
+"""Own the live runs: each run's span and context by run id, bounded; what runs are is `kinds`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, set_span_in_context
+
+from tollway import attributes as attr
+from tollway._context import with_labels
+from tollway._span import CallSpan
+from tollway.langchain.labels import complete
+
+MAX_LIVE_RUNS = 4096
+"""LangChain forgets the end of some runs (a cancelled one); beyond this the oldest is given up."""
+
+RUN_KEY = otel_context.create_key("tollway-langchain-run")
+NOTHING: Mapping[str, Any] = {}
+
+
+class Run:
+    """One live run: the context of the code inside it, and its span where it is shown."""
+
+    __slots__ = (
+        "call",
+        "context",
+        "extra",
+        "fallbacks",
+        "given",
+        "input",
+        "kind",
+        "node",
+        "parent",
+        "run_id",
+    )
+
+    def __init__(self, run_id: UUID, kind: str, parent: Run | None) -> None:
+        self.run_id = run_id
+        self.kind = kind
+        self.parent = parent
+        self.node: Any = None
+        """The graph node that the run is, or is part of."""
+        self.call: CallSpan | None = None
+        self.context: Context = Context()
+        self.given: Mapping[str, str] = NOTHING
+        """The labels that the config of this run, or of a run above it, has set."""
+        self.extra: Mapping[str, Any] = NOTHING
+        """Attributes that a run not shown leaves to the calls under it."""
+        self.fallbacks = 0
+        self.input: str | None = None
+        """What is recorded as its input, set with the output: one lock of the span less."""
+
+    def enter(self, context: Context, span: Span | None = None) -> None:
+        """Make the context of the code inside the run, from the one it was started in."""
+        if span is not None:
+            context = set_span_in_context(span, context)
+        self.context = otel_context.set_value(RUN_KEY, self, context)
+
+    def last_attributes(self, name: str | None, value: Any) -> dict[str, Any]:
+        """Return what is set on the span as it ends: its input, and one more where it is known."""
+        found: dict[str, Any] = {}
+        if self.input is not None:
+            found[attr.INPUT_VALUE] = self.input
+        if name is not None and value is not None:
+            found[name] = value
+        return found
+
+    def label(self, labels: Mapping[str, str]) -> None:
+        """Add labels that became known after the start: to its span, and to all under it."""
+        self.given = {**self.given, **labels}
+        added = complete(labels, self.context)
+        self.context = with_labels(added, self.context)
+        if self.call is not None:
+            self.call.set_all(added)
+
+
+class Runs:
+    """The live runs by id. A run that is not shown may share the entry of the one above it."""
+
+    def __init__(self, give_up: Callable[[Run], None]) -> None:
+        self._live: dict[UUID, Run] = {}
+        self._give_up = give_up
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(list(self._live.values()))
+
+    def get(self, run_id: UUID | None) -> Run | None:
+        """Return the run that an id stands for, None when it is unknown or ended."""
+        return None if run_id is None else self._live.get(run_id)
+
+    def put(self, run_id: UUID, run: Run) -> None:
+        """Enter a run, or an alias of one; of too many entries the oldest is given up."""
+        self._live[run_id] = run
+        while len(self._live) > MAX_LIVE_RUNS:
+            oldest = next(iter(self._live), None)
+            given_up = None if oldest is None else self.pop(oldest)
+            if given_up is not None:
+                self._give_up(given_up)
+
+    def pop(self, run_id: UUID) -> Run | None:
+        """Remove an entry; return its run, None when the id was an alias or unknown."""
+        run = self._live.pop(run_id, None)
+        return run if run is not None and run.run_id == run_id else None
+
+    def clear(self) -> None:
+        """Give up every run."""
+        while self._live:
+            _, run = self._live.popitem()
+            self._give_up(run)
+
+
+def context_under(parent: Run | None) -> Context:
+    """Return the context that a new run starts in.
+
+    The current one where it lies inside the parent's body (spans of the app's own in between
+    count), else the parent's: a thread without our context, or a step pulled by its neighbour.
+    """
+    ambient = otel_context.get_current()
+    if parent is None or ambient.get(RUN_KEY) is parent:
+        return ambient
+    return parent.context

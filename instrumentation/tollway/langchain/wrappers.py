@@ -1,0 +1,206 @@
+"""Own what runs around LangChain's and LangGraph's patched functions; `patches` says which.
+
+The callback is made when the first run asks for it, so that LangChain is never imported for an app
+that does not use it.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+
+from tollway._guard import guard
+from tollway._setup import State
+from tollway.langchain.fallbacks import current_attempt, number_attempts
+from tollway.langchain.labels import fresh, labels_of_configurable
+from tollway.langchain.runs import RUN_KEY
+from tollway.langchain.scopes import AsyncScopedStream, Scope, ScopedStream
+
+if TYPE_CHECKING:
+    from tollway.langchain.callback import TollwayCallback
+
+_Args = tuple[Any, ...]
+_Kwargs = dict[str, Any]
+
+
+class CallbackVar:
+    """Stands in LangChain's configure hooks for a context variable that has our callback."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._lock = threading.Lock()
+        self.made: TollwayCallback | None = None
+
+    def get(self) -> TollwayCallback:
+        """Return the callback, made on the first call."""
+        return self.made if self.made is not None else self._make()
+
+    def _make(self) -> TollwayCallback:
+        from tollway.langchain.callback import TollwayCallback
+
+        with self._lock:
+            if self.made is None:
+                self.made = TollwayCallback(self._state)
+            return self.made
+
+
+class Wrappers:
+    """The wrappers of one activation, and the callback they share."""
+
+    def __init__(self, state: State) -> None:
+        self.callback_var = CallbackVar(state)
+
+    def close(self) -> None:
+        """End what is live."""
+        if self.callback_var.made is not None:
+            self.callback_var.made.close()
+
+    def body(self, wrapped: Callable[..., Any], _: Any, args: _Args, kwargs: _Kwargs) -> Any:
+        """Around LangChain's entry into a run's own, copied context: make it ours as well."""
+        result = wrapped(*args, **kwargs)
+        with guard("langchain body"):
+            self._enter_body(args[0] if args else kwargs["config"])
+        return result
+
+    def _enter_body(self, config: Mapping[str, Any]) -> None:
+        callback = self.callback_var.made
+        run_id = getattr(config.get("callbacks"), "parent_run_id", None)
+        if callback is None or run_id is None:
+            return
+        run = callback.runs.get(run_id)
+        if run is None:
+            return
+        attempt = current_attempt.get()
+        if attempt is not None and attempt.run is None:
+            attempt.run = run
+        configurable = config.get("configurable")
+        if configurable and run.run_id == run_id:
+            labels = fresh(labels_of_configurable(configurable), run.given)
+            if labels:
+                run.label(labels)
+        if otel_context.get_current().get(RUN_KEY) is not run:
+            otel_context.attach(run.context)
+
+    def model(self, wrapped: Callable[..., Any], model: Any, args: _Args, kwargs: _Kwargs) -> Any:
+        return self._call(Scope("model", model), wrapped, args, kwargs)
+
+    async def amodel(
+        self, wrapped: Callable[..., Any], model: Any, args: _Args, kwargs: _Kwargs
+    ) -> Any:
+        return await self._acall(Scope("model", model), wrapped, args, kwargs)
+
+    def model_stream(
+        self, wrapped: Callable[..., Any], model: Any, args: _Args, kwargs: _Kwargs
+    ) -> ScopedStream:
+        return ScopedStream(wrapped(*args, **kwargs), Scope("model", model, is_stream=True))
+
+    def amodel_stream(
+        self, wrapped: Callable[..., Any], model: Any, args: _Args, kwargs: _Kwargs
+    ) -> AsyncScopedStream:
+        return AsyncScopedStream(wrapped(*args, **kwargs), Scope("model", model, is_stream=True))
+
+    def retriever(
+        self, wrapped: Callable[..., Any], retriever: Any, args: _Args, kwargs: _Kwargs
+    ) -> Any:
+        return self._call(Scope("retriever", retriever), wrapped, args, kwargs)
+
+    async def aretriever(
+        self, wrapped: Callable[..., Any], retriever: Any, args: _Args, kwargs: _Kwargs
+    ) -> Any:
+        return await self._acall(Scope("retriever", retriever), wrapped, args, kwargs)
+
+    async def atool(
+        self, wrapped: Callable[..., Any], tool: Any, args: _Args, kwargs: _Kwargs
+    ) -> Any:
+        return await self._acall(Scope("tool", tool), wrapped, args, kwargs)
+
+    def graph_stream(
+        self, wrapped: Callable[..., Any], graph: Any, args: _Args, kwargs: _Kwargs
+    ) -> ScopedStream:
+        scope = Scope("graph", graph, _configurable(graph, args, kwargs))
+        return ScopedStream(wrapped(*args, **kwargs), scope)
+
+    def agraph_stream(
+        self, wrapped: Callable[..., Any], graph: Any, args: _Args, kwargs: _Kwargs
+    ) -> AsyncScopedStream:
+        scope = Scope("graph", graph, _configurable(graph, args, kwargs))
+        return AsyncScopedStream(wrapped(*args, **kwargs), scope)
+
+    def runnables(self, original: property) -> property:
+        """Return the property of `RunnableWithFallbacks` that lists attempts, numbering them."""
+        read = original.fget
+        if read is None:
+            return original
+        return property(lambda fallbacks: number_attempts(read(fallbacks)), doc=original.__doc__)
+
+    async def async_llm_start(
+        self, wrapped: Any, manager: Any, args: _Args, kwargs: _Kwargs
+    ) -> Any:
+        """Around the async start of plain LLMs: LangChain tells only inline callbacks of it there.
+
+        It leaves out all others as soon as one is inline (1.7 and before), so ours, where it is the
+        only inline one, steps aside and is told afterwards.
+        """
+        ours = self.callback_var.made
+        inline = [handler for handler in manager.handlers if handler.run_inline]
+        if ours is None or inline != [ours] or len(manager.handlers) == 1:
+            return await wrapped(*args, **kwargs)
+        others = copy.copy(manager)
+        others.handlers = [handler for handler in manager.handlers if handler is not ours]
+        started = await wrapped.__func__(others, *args, **kwargs)
+        prompts = args[1] if len(args) > 1 else kwargs["prompts"]
+        told = {k: v for k, v in kwargs.items() if k not in ("serialized", "prompts", "run_id")}
+        for run, prompt in zip(started, prompts, strict=True):
+            run.handlers = manager.handlers
+            ours.on_llm_start(
+                args[0] if args else kwargs["serialized"],
+                [prompt],
+                run_id=run.run_id,
+                parent_run_id=manager.parent_run_id,
+                tags=manager.tags,
+                metadata=manager.metadata,
+                **told,
+            )
+        return started
+
+    def _call(self, scope: Scope, wrapped: Callable[..., Any], args: _Args, kwargs: _Kwargs) -> Any:
+        tokens = scope.enter()
+        try:
+            return wrapped(*args, **kwargs)
+        except BaseException as exc:
+            self._cut_off(scope, exc)
+            raise
+        finally:
+            scope.leave(tokens)
+
+    async def _acall(
+        self, scope: Scope, wrapped: Callable[..., Any], args: _Args, kwargs: _Kwargs
+    ) -> Any:
+        tokens = scope.enter()
+        try:
+            return await wrapped(*args, **kwargs)
+        except BaseException as exc:
+            self._cut_off(scope, exc)
+            raise
+        finally:
+            scope.leave(tokens)
+
+    def _cut_off(self, scope: Scope, error: BaseException) -> None:
+        callback, run = self.callback_var.made, scope.run
+        if callback is not None and run is not None and callback.runs.get(run.run_id) is run:
+            callback.cut_off(run, error)
+
+
+def _configurable(graph: Any, args: _Args, kwargs: _Kwargs) -> Mapping[str, Any]:
+    """Return the `configurable` of a graph's call, over the one bound to the graph."""
+    found: dict[str, Any] = {}
+    given = args[1] if len(args) > 1 else kwargs.get("config")
+    for config in (getattr(graph, "config", None), given):
+        configurable = config.get("configurable") if isinstance(config, Mapping) else None
+        if isinstance(configurable, Mapping):
+            found.update(configurable)
+    return found

@@ -1,0 +1,134 @@
+"""Own the answer of a call in one form, and what of it goes on the span.
+
+The extractors of the endpoints fill it, from a whole response or from the chunks of a stream.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from tollway import attributes as attr
+from tollway._capture import Content
+from tollway.openai.usage import Usage, usage_attributes
+
+# finish_reason in messages is an enum of its own; the span attribute keeps the provider's word.
+_MESSAGE_FINISH = {"tool_calls": "tool_call", "function_call": "tool_call"}
+_MAX_PARSED_ARGUMENTS = 20_000
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """One tool call of an answer; arguments as the provider sent them."""
+
+    name: str | None
+    id: str | None
+    arguments: Any
+    is_server_side: bool = False
+
+
+@dataclass(slots=True)
+class Choice:
+    """One choice of an answer."""
+
+    role: str = "assistant"
+    text: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    other_parts: list[dict[str, Any]] = field(default_factory=list)
+    finish_reason: str | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a provider answered: everything that any endpoint's span tells."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: list[Choice] = field(default_factory=list)
+    usage: Usage | None = None
+    service_tier: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    error_type: str | None = None
+    error_message: str | None = None
+    is_chat: bool = True
+    is_background: bool = False
+
+
+def answer_attributes(answer: Answer, content: Content) -> dict[str, Any]:
+    """Return the span attributes of an answer; content as the policy allows."""
+    told: dict[str, Any] = answer.extra
+    if answer.id:
+        told[attr.GEN_AI_RESPONSE_ID] = answer.id
+    if answer.model:
+        told[attr.GEN_AI_RESPONSE_MODEL] = answer.model
+        told[attr.LLM_MODEL_NAME] = answer.model
+    if answer.service_tier:
+        told[attr.OPENAI_RESPONSE_SERVICE_TIER] = answer.service_tier
+    if answer.usage is not None:
+        usage_attributes(answer.usage, told)
+    if answer.is_chat:
+        _choice_attributes(answer.choices, told)
+    if answer.choices and content.enabled:
+        messages = content.messages([_message(choice) for choice in answer.choices])
+        if messages is not None:
+            told[attr.GEN_AI_OUTPUT_MESSAGES] = messages
+    return told
+
+
+def _choice_attributes(choices: list[Choice], told: dict[str, Any]) -> None:
+    reasons = [choice.finish_reason for choice in choices if choice.finish_reason]
+    if reasons:
+        told[attr.GEN_AI_RESPONSE_FINISH_REASONS] = reasons
+    calls = [call for choice in choices for call in choice.tool_calls]
+    told[attr.LLM_TOOL_CALL_COUNT] = len(calls)
+    names = [call.name for call in calls if call.name]
+    if names:
+        told[attr.LLM_TOOL_CALL_NAMES] = names
+    if any(choice.refusal for choice in choices):
+        told[attr.LLM_REFUSAL] = True
+
+
+def _message(choice: Choice) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = []
+    if choice.reasoning:
+        parts.append({"type": "reasoning", "content": choice.reasoning})
+    if choice.text:
+        parts.append({"type": "text", "content": choice.text})
+    if choice.refusal:
+        parts.append({"type": "refusal", "content": choice.refusal})
+    parts.extend(choice.other_parts)
+    parts.extend(tool_call_part(call) for call in choice.tool_calls)
+    message: dict[str, Any] = {"role": choice.role, "parts": parts}
+    if choice.finish_reason:
+        reason = choice.finish_reason
+        message["finish_reason"] = _MESSAGE_FINISH.get(reason, reason)
+    return message
+
+
+def tool_call_part(call: ToolCall) -> dict[str, Any]:
+    """Return the message part of a tool call."""
+    kind = "server_tool_call" if call.is_server_side else "tool_call"
+    return {
+        "type": kind,
+        "id": call.id,
+        "name": call.name,
+        "arguments": parsed_arguments(call.arguments),
+    }
+
+
+def parsed_arguments(arguments: Any) -> Any:
+    """Return tool arguments as the object they encode; as they are where they encode none.
+
+    A student model that breaks the JSON is what a team looks for, so it stays visible as sent.
+    """
+    if not isinstance(arguments, str) or len(arguments) > _MAX_PARSED_ARGUMENTS:
+        return arguments
+    if not arguments.lstrip().startswith(("{", "[")):
+        return arguments
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments

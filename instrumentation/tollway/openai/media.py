@@ -1,0 +1,96 @@
+"""Own the endpoints that answer with vectors, images, sound or flags; never those themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tollway import attributes as attr
+from tollway.openai.answer import Answer, Choice
+from tollway.openai.fields import fields, items, number, string
+from tollway.openai.usage import read_usage
+
+
+def plain_answer(result: Any, provider: str) -> Answer:
+    """Read model and usage where an answer of any kind has them."""
+    told = fields(result)
+    answer = Answer(is_chat=False)
+    answer.id = string(told.get("id"))
+    answer.model = string(told.get("model"))
+    answer.usage = read_usage(told.get("usage"), provider)
+    return answer
+
+
+def embeddings_answer(result: Any, provider: str) -> Answer:
+    """Read a CreateEmbeddingResponse: model, usage, dimension; not the vectors."""
+    answer = plain_answer(result, provider)
+    answer.id = None
+    data = items(fields(result).get("data"))
+    vector = fields(data[0]).get("embedding") if data else None
+    if isinstance(vector, list):
+        answer.extra[attr.GEN_AI_EMBEDDINGS_DIMENSION_COUNT] = len(vector)
+    return answer
+
+
+def images_answer(result: Any, provider: str) -> Answer:
+    """Read an ImagesResponse: usage and how many; not the pictures."""
+    answer = plain_answer(result, provider)
+    told = fields(result)
+    answer.extra[attr.IMAGE_COUNT] = len(items(told.get("data")))
+    for key, name in (("size", attr.IMAGE_SIZE), ("quality", attr.IMAGE_QUALITY)):
+        value = string(told.get(key))
+        if value:
+            answer.extra[name] = value
+    return answer
+
+
+def transcription_answer(result: Any, provider: str) -> Answer:
+    """Read a Transcription or Translation, verbose or not: usage in tokens or in seconds."""
+    answer = plain_answer(result, provider)
+    told = fields(result)
+    usage = fields(told.get("usage"))
+    seconds = number(usage.get("seconds"))
+    if seconds is None:
+        seconds = number(told.get("duration"))
+    if seconds is not None:
+        answer.extra[attr.AUDIO_SECONDS] = float(seconds)
+    text = string(told.get("text")) or (string(result) if isinstance(result, str) else None)
+    if text:
+        answer.choices = [Choice(text=text)]
+    return answer
+
+
+def moderation_answer(result: Any, provider: str) -> Answer:
+    """Read a ModerationCreateResponse: whether anything was flagged."""
+    answer = plain_answer(result, provider)
+    results = items(fields(result).get("results"))
+    if results:
+        answer.extra[attr.MODERATION_FLAGGED] = any(
+            fields(item).get("flagged") is True for item in results
+        )
+    return answer
+
+
+class PlainChunks:
+    """The events of a stream of any other endpoint: usage of the last that has it."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last: dict[str, Any] = {}
+
+    def add(self, event: Any) -> None:
+        """Take one event."""
+        told = fields(event)
+        data = fields(told.get("data"))
+        for holder in (told, data):
+            for key in ("id", "model", "usage"):
+                if holder.get(key) is not None:
+                    self._last[key] = holder[key]
+
+    def is_usage_only(self, event: Any) -> bool:
+        """No such chunk is asked for here."""
+        return False
+
+    def answer(self, provider: str) -> Answer:
+        """Return the answer as far as it has come."""
+        return plain_answer(self._last, provider)

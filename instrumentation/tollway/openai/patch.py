@@ -1,0 +1,153 @@
+"""Own the patch of the OpenAI client: its one request method a client class, and the taking back.
+
+Every resource of every version goes through `request`, streams and raw responses too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import wrapt
+from opentelemetry import context as otel_context
+
+from tollway import _setup
+from tollway._guard import guard
+from tollway.openai import usage_option
+from tollway.openai.call import CALL_KEY, Call, begin, end_time_ns
+from tollway.openai.raw import watch_raw
+from tollway.openai.stream import watch_stream
+
+MODULE = "openai._base_client"
+_patched: list[tuple[type, str, Any, Any]] = []
+
+
+def apply(module: Any) -> None:
+    """Wrap the request methods of openai's base client module, unless they are wrapped."""
+    if _patched:
+        return
+    _wrap(module.SyncAPIClient, "request", _sync_request)
+    _wrap(module.AsyncAPIClient, "request", _async_request)
+    # The retry loop asks here how long to wait: the one place all versions share.
+    _wrap(module.BaseClient, "_calculate_retry_timeout", _retry_timeout)
+
+
+def remove() -> None:
+    """Put the very functions back that were there, where nobody has wrapped them since."""
+    while _patched:
+        owner, name, original, wrapper = _patched.pop()
+        if owner.__dict__.get(name) is wrapper:
+            setattr(owner, name, original)
+
+
+def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
+    original = owner.__dict__.get(name)
+    if original is None:
+        return
+    wrapped = wrapt.FunctionWrapper(original, wrapper)
+    setattr(owner, name, wrapped)
+    _patched.append((owner, name, original, wrapped))
+
+
+def _started(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    state = _setup.current()
+    if state is None or not state.openai_active:
+        return None
+    call = None
+    with guard("start of a call"):
+        options = args[1] if len(args) > 1 else kwargs["options"]
+        call = begin(state, client, options, is_stream=kwargs.get("stream") is True)
+    return call
+
+
+def _arguments(
+    call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments with the options that ask for usage, where they do."""
+    if not call.usage_asked:
+        return args, kwargs
+    if len(args) > 1:
+        return (args[0], call.options, *args[2:]), kwargs
+    return args, {**kwargs, "options": call.options}
+
+
+def _sync_request(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
+    call = _started(client, args, kwargs)
+    if call is None:
+        return wrapped(*args, **kwargs)
+    while True:
+        sent_args, sent_kwargs = _arguments(call, args, kwargs)
+        token = otel_context.attach(call.context or otel_context.get_current())
+        try:
+            result = wrapped(*sent_args, **sent_kwargs)
+        except BaseException as exc:
+            otel_context.detach(token)
+            if _goes_on_without_usage(call, exc):
+                continue
+            call.failed(exc)
+            raise
+        otel_context.detach(token)
+        return _returned(call, result, is_stream=kwargs.get("stream") is True)
+
+
+async def _async_request(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
+    call = _started(client, args, kwargs)
+    if call is None:
+        return await wrapped(*args, **kwargs)
+    while True:
+        sent_args, sent_kwargs = _arguments(call, args, kwargs)
+        token = otel_context.attach(call.context or otel_context.get_current())
+        try:
+            result = await wrapped(*sent_args, **sent_kwargs)
+        except BaseException as exc:
+            otel_context.detach(token)
+            if _goes_on_without_usage(call, exc):
+                continue
+            call.failed(exc)
+            raise
+        otel_context.detach(token)
+        return _returned(call, result, is_stream=kwargs.get("stream") is True)
+
+
+def _goes_on_without_usage(call: Call, exc: BaseException) -> bool:
+    """Drop the question for usage where the server may have refused it: the app never asked."""
+    if not call.usage_asked or not usage_option.may_be_refusal(exc, call.server):
+        return False
+    call.usage_asked = False
+    usage_option.learn(call.server, takes_option=False)
+    return True
+
+
+def _returned(call: Call, result: Any, *, is_stream: bool) -> Any:
+    """Read what a request returned, or watch it until it is over; return it as it is."""
+    call.returned()
+    with guard("returned call"):
+        _read(call, result, is_stream=is_stream)
+    return result
+
+
+def _read(call: Call, result: Any, *, is_stream: bool) -> None:
+    if not call.is_told:
+        call.span.finish()
+        return
+    call.request_facts(result)
+    raw = getattr(result, "http_response", None)
+    if raw is not None:
+        watch_raw(raw, call, is_stream=is_stream)
+    elif is_stream and hasattr(result, "_iterator"):
+        watch_stream(result, call)
+    elif hasattr(result, "iter_bytes") or hasattr(result, "aiter_bytes"):
+        watch_raw(getattr(result, "response", result), call, is_stream=is_stream)
+    else:
+        end_ns = end_time_ns()
+        call.over(call.read(result), end_ns=end_ns)
+
+
+def _retry_timeout(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
+    delay_s = wrapped(*args, **kwargs)
+    call = otel_context.get_current().get(CALL_KEY)
+    if isinstance(call, Call) and call.span.is_open:
+        with guard("failed attempt"):
+            headers = args[2] if len(args) > 2 else kwargs.get("response_headers")
+            call.attempt_failed(delay_s, headers)
+    return delay_s

@@ -1,0 +1,1 @@
+"""The Tollway processor: OTLP in, priced traces, route signals and verdicts out."""

@@ -1,0 +1,72 @@
+"""`tollway gate`: promote, hold or roll back a candidate; its exit code is the answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from tollway_processor.commands.reader import reader, rows, since_s
+from tollway_processor.commands.tables import console
+from tollway_processor.errors import UsageError
+from tollway_processor.signals.arms import read_arms, read_rolled_back
+from tollway_processor.signals.evaluate import Evaluation, evaluate, variants
+from tollway_processor.signals.record import signal_rows
+from tollway_processor.signals.report import html, markdown, table
+
+EXIT_CODES = {"PROMOTE": 0, "ROLLBACK": 1, "HOLD": 2}
+NOTHING_TO_COMPARE = 3
+
+
+def run_gate(
+    url: str, route: str, baseline: str, candidate: str, since: str | None, format: str
+) -> int:
+    """Decide and say why; returns 0 PROMOTE, 1 ROLLBACK, 2 HOLD.
+
+    Raises UsageError (which the gate exits with 3) when there is nothing to compare.
+    """
+    start_s = since_s(since)
+    with reader(url) as source:
+        arms = read_arms(lambda sql, p: rows(source, sql, p), [route], start_s).get(route, {})
+        present = variants(arms)
+        for variant in (baseline, candidate):
+            if variant not in present:
+                have = ", ".join(present) or "none"
+                raise UsageError(
+                    f"route {route} has no traces of variant {variant} (it has: {have})"
+                )
+        if baseline == candidate:
+            raise UsageError("--baseline and --candidate are the same variant")
+        rolled_back = read_rolled_back(lambda sql, p: rows(source, sql, p), [route], start_s)
+    evaluation = evaluate(
+        route,
+        arms,
+        baseline,
+        candidate,
+        was_rolled_back=(route, baseline, candidate) in rolled_back,
+    )
+    _print(evaluation, format)
+    return EXIT_CODES[str(evaluation.verdict.decision)]
+
+
+def _print(evaluation: Evaluation, format: str) -> None:
+    if format == "json":
+        verdict = evaluation.verdict
+        document = {
+            "route": evaluation.route,
+            "baseline": evaluation.baseline,
+            "candidate": evaluation.candidate,
+            "verdict": str(verdict.decision),
+            "reason": verdict.headline,
+            "reasons": list(verdict.reasons),
+            "cheaper_but_worse": verdict.cheaper_but_worse is not None,
+            "traces_needed": verdict.traces_needed,
+            "signals": [
+                {name: cell for name, cell in row.items() if name != "evaluated_at"}
+                for row in signal_rows(evaluation, "")
+            ],
+        }
+        print(json.dumps(document, indent=1))
+    elif format == "table":
+        console().print(table(evaluation))
+    else:
+        sys.stdout.write(markdown(evaluation) if format == "markdown" else html(evaluation))

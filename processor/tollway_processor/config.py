@@ -1,0 +1,108 @@
+"""The processor's configuration: flags over environment over tollway.toml over defaults."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tollway_processor.errors import UsageError
+from tollway_processor.ingest.config import BatchConfig, DeadLetterConfig
+from tollway_processor.receive.limits import ReceiveConfig
+
+DEFAULT_STORE = "chdb:tollway-data"
+
+
+class SignalsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is compared with what."""
+
+    baselines: dict[str, str] = {}
+    """Route to the variant others are compared with; default: the one that costs most a trace."""
+
+    window_days: int = 28
+    """Days of traces that a comparison takes in; older ones no longer count."""
+
+
+class SqlConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The SQL door: reads over ClickHouse's HTTP interface."""
+
+    listen: str = "127.0.0.1:0"
+    """HOST:PORT of the SQL door; port 0 picks a free one, which the CLI finds by itself."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that `tollway serve` can be told."""
+
+    store: str = DEFAULT_STORE
+    """Where spans are kept: chdb:PATH (embedded) or clickhouse://USER:PASSWORD@HOST:PORT/DATABASE."""
+
+    retention_days: int = 400
+    """Days a span is kept; spans that start earlier are refused."""
+
+    rollup_interval_s: float = 1.0
+    """Seconds between two roll-ups of traces, route statistics and signals."""
+
+    receive: ReceiveConfig = ReceiveConfig()
+    """The OTLP receivers."""
+
+    batch: BatchConfig = BatchConfig()
+    """Group commit."""
+
+    dead_letters: DeadLetterConfig = DeadLetterConfig()
+    """What is kept of requests that could not be stored."""
+
+    sql: SqlConfig = SqlConfig()
+    """The SQL door."""
+
+    signals: SignalsConfig = SignalsConfig()
+    """Comparisons of variants."""
+
+
+# Environment variables, and the keys that they set.
+ENVIRONMENT = {
+    "TOLLWAY_STORE": ("store",),
+    "TOLLWAY_HTTP": ("receive", "http"),
+    "TOLLWAY_GRPC": ("receive", "grpc"),
+    "TOLLWAY_SQL": ("sql", "listen"),
+}
+
+
+def load(
+    path: Path | None, environment: Mapping[str, str], flags: Mapping[tuple[str, ...], str | None]
+) -> Config:
+    """Return the configuration; flags map a key's path to its text, None where not given.
+
+    Raises UsageError naming the file, the key and what is wrong.
+    """
+    tree: dict[str, Any] = {} if path is None else _read(path)
+    for name, key in ENVIRONMENT.items():
+        if name in environment:
+            _put(tree, key, environment[name])
+    for key, text in flags.items():
+        if text is not None:
+            _put(tree, key, text)
+    try:
+        return msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{path or 'configuration'}: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+
+
+def _put(tree: dict[str, Any], key: tuple[str, ...], text: str) -> None:
+    for part in key[:-1]:
+        branch = tree.setdefault(part, {})
+        if not isinstance(branch, dict):
+            raise UsageError(f"configuration: {part} must be a table")
+        tree = branch
+    tree[key[-1]] = text

@@ -1,0 +1,136 @@
+"""Evaluations as rows of `route_signals` and `route_verdicts`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tollway_processor.signals.evaluate import Evaluation, Measured, losing_cohorts
+from tollway_processor.signals.statistics import Role, describe
+from tollway_processor.store.client import Store
+
+WHOLE_ROUTE = "*"
+ALARM = "CHEAPER_BUT_WORSE"
+_LARGEST = 1e300  # JSON and SQL tools trip over infinities
+
+
+def signal_rows(evaluation: Evaluation, evaluated_at: str) -> Iterator[dict[str, Any]]:
+    """Yield the evaluation's rows of route_signals, the alarm's last; logs as they are."""
+    head = {
+        "evaluated_at": evaluated_at,
+        "route": evaluation.route,
+        "baseline": evaluation.baseline,
+        "candidate": evaluation.candidate,
+    }
+    for measured in evaluation.measured:
+        yield {**head, **_signal(measured)}
+    for cohort in losing_cohorts(evaluation):
+        yield {**head, **_alarm(evaluation, cohort)}
+
+
+def verdict_row(evaluation: Evaluation, evaluated_at: str) -> dict[str, Any]:
+    """Return the evaluation's row of route_verdicts."""
+    verdict = evaluation.verdict
+    return {
+        "evaluated_at": evaluated_at,
+        "route": evaluation.route,
+        "baseline": evaluation.baseline,
+        "candidate": evaluation.candidate,
+        "verdict": str(verdict.decision),
+        "cheaper_but_worse": verdict.cheaper_but_worse is not None,
+        "observational": True,
+        "e_value": _finite(verdict.log_e_rollback),
+        "reason": verdict.headline,
+    }
+
+
+def write(store: Store, evaluations: Iterable[Evaluation], evaluated_at: str) -> None:
+    """Insert the evaluations; verdicts last, so that a verdict's signals are there with it."""
+    evaluations = list(evaluations)
+    signals = [row for e in evaluations for row in signal_rows(e, evaluated_at)]
+    _insert(store, "route_signals", signals)
+    _insert(store, "route_verdicts", [verdict_row(e, evaluated_at) for e in evaluations])
+
+
+def _insert(store: Store, table: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        lines = "\n".join(json.dumps(row, allow_nan=False) for row in rows)
+        store.insert_block(table, list(rows[0]), "JSONEachRow", lines.encode())
+
+
+def _signal(measured: Measured) -> dict[str, Any]:
+    signal = measured.signal
+    comparison = signal.comparison
+    row: dict[str, Any] = {
+        "cohort": signal.cohort if signal.cohort is not None else WHOLE_ROUTE,
+        "metric": signal.metric,
+        "kind": "rate" if comparison is None else _kind(comparison.method),
+        "state": str(signal.state),
+        "unit": measured.unit,
+        "guardrail": signal.role is Role.GUARDRAIL,
+        "reason": describe(signal),
+        **_nothing_measured(),
+    }
+    if comparison is None:
+        return row
+    return row | {
+        "baseline_value": _finite(comparison.baseline),
+        "candidate_value": _finite(comparison.candidate),
+        "harm": _finite(comparison.difference),
+        "lower": _finite(comparison.lower),
+        "upper": _finite(comparison.upper),
+        "margin": comparison.criteria.margin,
+        "baseline_n": int(comparison.sizes.n_baseline),
+        "candidate_n": int(comparison.sizes.n_candidate),
+        "baseline_clusters": int(comparison.sizes.clusters_baseline),
+        "candidate_clusters": int(comparison.sizes.clusters_candidate),
+        "e_regressed": _finite(comparison.evidence.log_e_regressed),
+        "e_held": _finite(comparison.evidence.log_e_held),
+        "traces_needed": comparison.traces_needed,
+    }
+
+
+def _alarm(evaluation: Evaluation, cohort: str | None) -> dict[str, Any]:
+    alarm = evaluation.verdict.cheaper_but_worse
+    gains = alarm.gains if alarm else ()
+    losses = [loss for loss in alarm.losses if loss.cohort == cohort] if alarm else []
+    sentences = [describe(gain) for gain in gains[:1]] + [describe(loss) for loss in losses[:2]]
+    if len(losses) > 2:
+        sentences.append(f"{len(losses) - 2} more got worse there.")
+    worst = losses[0].comparison if losses else None
+    return {
+        "cohort": WHOLE_ROUTE if cohort is None else cohort,
+        "metric": "cheaper_but_worse",
+        "kind": "alarm",
+        "state": ALARM,
+        "unit": "",
+        "guardrail": False,
+        "reason": " ".join(sentences),
+        **_nothing_measured(),
+        "baseline_n": int(worst.sizes.n_baseline) if worst else 0,
+        "candidate_n": int(worst.sizes.n_candidate) if worst else 0,
+    }
+
+
+def _nothing_measured() -> dict[str, Any]:
+    numbers = ("baseline_value", "candidate_value", "harm", "lower", "upper", "margin")
+    counts = ("baseline_n", "candidate_n", "baseline_clusters", "candidate_clusters")
+    return {
+        **dict.fromkeys(numbers, 0.0),
+        **dict.fromkeys(counts, 0),
+        "e_regressed": 0.0,
+        "e_held": 0.0,
+        "traces_needed": None,
+    }
+
+
+def _kind(method: str) -> str:
+    return method.removeprefix("stratified_").removeprefix("paired_")
+
+
+def _finite(value: float) -> float:
+    if math.isnan(value):
+        return 0.0
+    return max(-_LARGEST, min(_LARGEST, value))

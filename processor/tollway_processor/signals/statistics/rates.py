@@ -1,0 +1,183 @@
+"""Comparison of two bad-event rates: evidence, always-valid interval, state, traces needed.
+
+Also right for shares above a frozen quantile (latency above the baseline's p95), whose prior
+rate is known by construction. The test itself is in proportions, the search for the interval's
+ends in bounds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .arms import Arm
+from .bounds import gather_evidence, invert
+from .comparison import Comparison, Criteria, Sizes, State, at_least, state_of
+from .evidence import log_threshold
+from .proportions import Bet, Counts, base_rates, log_evidence, log_terms, place_bets
+
+# Distance of the alternatives from the bound in margins, with weights. The near ones keep the
+# interval shrinking at large n; the far ones find a broken cohort within tens of traces.
+_WORSE_SHIFTS = (
+    (0.125, 0.02),
+    (0.25, 0.04),
+    (0.5, 0.22),
+    (1.0, 0.32),
+    (2.0, 0.22),
+    (4.0, 0.15),
+    (8.0, 0.03),
+)
+_BETTER_SHIFTS = (
+    (0.125, 0.02),
+    (0.25, 0.04),
+    (0.6, 0.2),
+    (1.0, 0.55),
+    (1.6, 0.1),
+    (3.0, 0.06),
+    (8.0, 0.03),
+)
+# Bets this far below the best one are not followed while the interval is searched.
+_LEADING_NATS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateTest:
+    """The e-values of one comparison of rates for any bound on the difference."""
+
+    epochs: Sequence[Counts]
+    above: Sequence[Bet]
+    "Bets on a difference above the bound."
+    below: Sequence[Bet]
+    "Bets on a difference below the bound."
+
+    def log_e_above(self, bound: float) -> float:
+        """Return ln E against `the difference is at most bound`."""
+        return log_evidence(self.epochs, self.above, bound)
+
+    def log_e_below(self, bound: float) -> float:
+        """Return ln E against `the difference is at least bound`."""
+        return log_evidence(self.epochs, self.below, bound)
+
+    def narrowed(self, lower: float, upper: float) -> RateTest:
+        """Return the test with the bets that count at two bounds only: faster, never surer."""
+        return replace(
+            self,
+            above=_leading(self.above, log_terms(self.epochs, self.above, lower)),
+            below=_leading(self.below, log_terms(self.epochs, self.below, upper)),
+        )
+
+    def traces_until_below(self, bound: float, alpha: float, per_trace: Counts) -> float:
+        """Return the candidate traces until E_below reaches 1/alpha, inf if it never would.
+
+        per_trace: the counts that one more candidate trace brings with it. The best single bet
+        is followed, so the mixture usually needs 0.4 to 1.1 of the answer.
+        """
+        threshold = log_threshold(alpha)
+        reached = log_terms(self.epochs, self.below, bound)
+        ahead = log_terms([per_trace], self.below, bound)
+        needed = [
+            (threshold - now) / (then - bet.log_weight)
+            for bet, now, then in zip(self.below, reached, ahead, strict=True)
+            if then > bet.log_weight
+        ]
+        return max(0.0, min(needed, default=math.inf))
+
+
+def rate_test(epochs: Sequence[Counts], prior_rate: float, margin: float) -> RateTest:
+    """Return the test with the bets that this prior rate and margin call for."""
+    bases = base_rates(prior_rate, epochs)
+    return RateTest(
+        epochs,
+        place_bets(bases, [(shift * margin, weight) for shift, weight in _WORSE_SHIFTS]),
+        place_bets(bases, [(-shift * margin, weight) for shift, weight in _BETTER_SHIFTS]),
+    )
+
+
+def _leading(bets: Sequence[Bet], terms: Sequence[float]) -> list[Bet]:
+    """Return the bets within some nats of the best."""
+    least = max(terms) - _LEADING_NATS
+    return [bet for bet, term in zip(bets, terms, strict=True) if term >= least]
+
+
+def compare_rate(
+    baseline: Arm,
+    candidate: Arm,
+    criteria: Criteria,
+    *,
+    prior_rate: float,
+    epochs: Sequence[Counts] = (),
+) -> Comparison:
+    """Compare bad-event rates; a positive difference says that the candidate is worse.
+
+    prior_rate: the baseline's rate from before the comparison (0.05 for a share above a p95).
+    epochs: the same traces split where the traffic share or the base rate changed (epochs.py);
+    without them the whole comparison is one epoch.
+    """
+    effect = max(baseline.rate_design_effect(), candidate.rate_design_effect())
+    whole = Counts(baseline.n, baseline.total, candidate.n, candidate.total)
+    counts = [epoch.divided(effect) for epoch in (epochs or (whole,))]
+    test = rate_test(counts, prior_rate, criteria.margin)
+    difference = concurrent_difference(counts)
+    evidence = gather_evidence(test, criteria.margin)
+    sizes = Sizes(
+        baseline.n, candidate.n, baseline.effective_clusters, candidate.effective_clusters
+    )
+    lower, upper = -1.0, 1.0
+    if baseline.n and candidate.n:
+        step = _half_width(whole.divided(effect), criteria.alpha)
+        near = test.narrowed(difference - step, difference + step)
+        lower, upper = invert(near, difference, step, evidence, criteria)
+    state = state_of(difference, evidence, sizes, criteria)
+    is_open = state in (State.INSUFFICIENT, State.INCONCLUSIVE)
+    needed = _traces_needed(test, whole, effect, criteria) if is_open else 0
+    return Comparison(
+        method="rate",
+        baseline=baseline.mean,
+        candidate=candidate.mean,
+        difference=difference,
+        lower=lower,
+        upper=upper,
+        evidence=evidence,
+        sizes=sizes,
+        criteria=criteria,
+        state=state,
+        traces_needed=at_least(needed, sizes.missing_traces_held(criteria)),
+        design_effect=effect,
+    )
+
+
+def concurrent_difference(epochs: Sequence[Counts]) -> float:
+    """Return candidate minus baseline rate, compared within epochs only; 0 without both arms.
+
+    Source of the weights n_b n_c / (n_b + n_c): Mantel-Haenszel risk difference, Greenland and
+    Robins, Biometrics 1985. One epoch gives the plain difference.
+    """
+    weight_total = weighted = 0.0
+    for epoch in epochs:
+        if epoch.n_baseline and epoch.n_candidate:
+            weight = epoch.share * epoch.n_baseline
+            difference = epoch.bad_candidate / epoch.n_candidate
+            difference -= epoch.bad_baseline / epoch.n_baseline
+            weight_total += weight
+            weighted += weight * difference
+    return weighted / weight_total if weight_total else 0.0
+
+
+def _half_width(counts: Counts, alpha: float) -> float:
+    """Return a normal guess at half of the interval, to start the search from."""
+    total = counts.n_baseline + counts.n_candidate
+    rate = (counts.bad_baseline + counts.bad_candidate + 1) / (total + 2)
+    variance = rate * (1 - rate) * (1 / counts.n_baseline + 1 / counts.n_candidate)
+    return min(1.0, math.sqrt(2 * variance * (log_threshold(alpha) + 1)))
+
+
+def _traces_needed(test: RateTest, whole: Counts, effect: float, criteria: Criteria) -> float:
+    """Return the candidate traces until HELD when both arms truly share one rate."""
+    if not whole.n_baseline or not whole.n_candidate:
+        return math.inf
+    total = whole.n_baseline + whole.n_candidate
+    rate = (whole.bad_baseline + whole.bad_candidate + 0.5) / (total + 1)
+    others = whole.n_baseline / whole.n_candidate
+    per_trace = Counts(others, others * rate, 1.0, rate)
+    return effect * test.traces_until_below(criteria.margin, criteria.alpha, per_trace)

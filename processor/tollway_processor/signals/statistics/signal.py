@@ -1,0 +1,153 @@
+"""One metric of one (route, cohort) with its comparison, its part in a release, and its wording.
+
+How the comparison is made belongs to rates, means, paired and strata; what a set of signals
+decides belongs to verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .comparison import Comparison, State
+
+
+class Role(StrEnum):
+    """What a signal may do to a release."""
+
+    GUARDRAIL = "guardrail"
+    "Must hold: a regression rolls back, a gap in the data blocks."
+    GOAL = "goal"
+    "What the candidate is for: a regression blocks, nothing is required."
+    WATCHED = "watched"
+    "Shown and never decisive."
+
+
+class Nature(StrEnum):
+    """What a metric measures, for CHEAPER_BUT_WORSE."""
+
+    QUALITY = "quality"
+    COST = "cost"
+    LATENCY = "latency"
+    VOLUME = "volume"
+    "Tokens, tool calls: a shift is worth seeing and neither good nor bad by itself."
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A metric on a cohort (None: the whole route); comparison None says nothing was measured."""
+
+    metric: str
+    cohort: str | None
+    comparison: Comparison | None
+    role: Role = Role.GUARDRAIL
+    nature: Nature = Nature.QUALITY
+    has_weight: bool = True
+    "Whether the cohort is one that matters: only those promote or roll back."
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """What weights are declared for: (metric, cohort)."""
+        return self.metric, self.cohort
+
+    @property
+    def state(self) -> State:
+        """The comparison's state; a metric that was not measured is INSUFFICIENT."""
+        return self.comparison.state if self.comparison else State.INSUFFICIENT
+
+    @property
+    def log_e_regressed(self) -> float:
+        """Evidence of harm above the floor; -inf below the floor or the minimum of traces."""
+        comparison = self.comparison
+        if comparison is None or comparison.state is State.INSUFFICIENT:
+            return -math.inf
+        if comparison.difference <= comparison.criteria.floor:
+            return -math.inf
+        return comparison.evidence.log_e_regressed
+
+    @property
+    def log_e_improved(self) -> float:
+        """Evidence of being better; -inf below the minimum of traces."""
+        comparison = self.comparison
+        if comparison is None or comparison.state is State.INSUFFICIENT:
+            return -math.inf
+        if comparison.sizes.missing_traces_held(comparison.criteria):
+            return -math.inf
+        return comparison.evidence.log_e_improved
+
+    @property
+    def place(self) -> str:
+        """Where the signal was measured, in words."""
+        return f"cohort {self.cohort}" if self.cohort else "the whole route"
+
+
+_VERBS = {
+    State.REGRESSED: "got worse",
+    State.IMPROVED: "got better",
+    State.HELD: "held",
+    State.INCONCLUSIVE: "is not decided yet",
+    State.INSUFFICIENT: "has too little data",
+}
+
+
+def describe(signal: Signal) -> str:
+    """Return one plain sentence: what happened, where, how much, how sure, on how many traces."""
+    comparison = signal.comparison
+    opening = f"{signal.metric} {_VERBS[signal.state]} on {signal.place}"
+    if comparison is None:
+        return f"{opening}: nothing was measured."
+    sizes = comparison.sizes
+    traces = f"{sizes.n_candidate:,.0f} candidate traces against {sizes.n_baseline:,.0f}"
+    if comparison.state is State.INSUFFICIENT:
+        return f"{opening}: {traces}{_still_needed(comparison)}."
+    text = f"{opening}: {describe_values(comparison)}, {_surety(comparison)}, {traces}"
+    if comparison.state is State.INCONCLUSIVE:
+        text += _still_needed(comparison)
+    return f"{text}."
+
+
+def describe_values(comparison: Comparison) -> str:
+    """Return the two values and their difference: `4.1 % to 31.0 % (+26.9 points)`."""
+    if comparison.is_log:
+        return f"{comparison.ratio[0] - 1:+.1%} against the baseline".replace("%", " %")
+    if comparison.is_rate:
+        change = 100 * (comparison.candidate - comparison.baseline)
+        return (
+            f"{_percent(comparison.baseline)} to {_percent(comparison.candidate)} "
+            f"({change:+.1f} points)"
+        )
+    change = comparison.candidate - comparison.baseline
+    return f"{comparison.baseline:.4g} to {comparison.candidate:.4g} ({change:+.3g})"
+
+
+def format_harm(comparison: Comparison, harm: float) -> str:
+    """Return a harm in the metric's unit: points for rates, a factor for logs, else a number."""
+    if math.isinf(harm):
+        return "unbounded"
+    if comparison.is_rate:
+        return f"{100 * harm:+.1f} points"
+    if comparison.is_log:
+        return f"{math.expm1(min(harm, 700.0)):+.1%}".replace("%", " %")
+    return f"{harm:+.3g}"
+
+
+def _surety(comparison: Comparison) -> str:
+    """Return what the interval rules out, for the state it is in."""
+    if comparison.state is State.REGRESSED:
+        return f"harm of at least {format_harm(comparison, comparison.lower)}"
+    if comparison.state is State.INCONCLUSIVE:
+        low, high = (format_harm(comparison, x) for x in (comparison.lower, comparison.upper))
+        return f"harm between {low} and {high}"
+    margin = format_harm(comparison, comparison.criteria.margin)
+    return f"harm of at most {format_harm(comparison, comparison.upper)} (allowed {margin})"
+
+
+def _still_needed(comparison: Comparison) -> str:
+    if comparison.traces_needed is None:
+        return ", no number of traces foreseeable"
+    return f", about {comparison.traces_needed:,} more needed"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

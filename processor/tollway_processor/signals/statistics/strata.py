@@ -1,0 +1,161 @@
+"""One number for a route out of its cohorts, with weights declared beforehand; Simpson cases.
+
+Counts of cohorts are never pooled: where the traffic share and the mix of cohorts drift
+together, pooling blames the candidate for the mix. The test on the combined difference is that
+of means.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from .arms import Arm
+from .comparison import Comparison, Criteria, Sizes
+from .means import MeanEffect, harm_sign, mean_comparison, mean_effect
+
+RATE_RANGE = (0.0, 1.0)
+# A cohort without traces in one arm may be left out while its declared weight is at most this;
+# beyond, the combined number would speak for traffic that it has not seen.
+_MOST_LEFT_OUT = 0.05
+# Below this a cohort's own variance is not trusted if the arm's is larger.
+_TRUSTED_TRACES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """One cohort of both arms and its declared share of the route's traffic."""
+
+    cohort: str
+    weight: float
+    baseline: Arm
+    candidate: Arm
+
+    @property
+    def has_both(self) -> bool:
+        """Whether both variants served at least two traces of the cohort."""
+        return self.baseline.n >= 2 and self.candidate.n >= 2
+
+    @property
+    def difference(self) -> float:
+        """Candidate minus baseline mean."""
+        return self.candidate.mean - self.baseline.mean
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """A Simpson case: pooled and re-weighted differences point in opposite directions."""
+
+    pooled: float
+    "Harm of all traces thrown together."
+    stratified: float
+    "Harm at one common mix of cohorts: the honest one."
+    cohorts: tuple[str, ...]
+    "Cohorts that go with the honest number, the largest harm or gain first."
+
+
+def compare_strata(
+    strata: Sequence[Stratum],
+    criteria: Criteria,
+    *,
+    worse: str = "higher",
+    is_rate: bool = False,
+    is_log: bool = False,
+    value_range: tuple[float, float] | None = None,
+) -> Comparison:
+    """Compare two variants over cohorts at the declared weights, which need not sum to 1.
+
+    is_rate: the arms count bad traces; their variance then allows for bad traces not seen yet.
+    Cohorts without two traces in each arm are left out if their weights are at most 5 % of all;
+    with more, the comparison is INSUFFICIENT. Otherwise as means.compare_mean.
+    """
+    usable = [stratum for stratum in strata if stratum.has_both and stratum.weight > 0]
+    if is_rate:
+        usable = [_with_squares(stratum) for stratum in usable]
+    declared = math.fsum(stratum.weight for stratum in strata)
+    covered = math.fsum(stratum.weight for stratum in usable)
+    limits = RATE_RANGE if is_rate else value_range
+    overall = (_pooled(s.baseline for s in usable), _pooled(s.candidate for s in usable))
+    difference = variance = variance_held = 0.0
+    for stratum in usable:
+        share = stratum.weight / covered
+        effect = _stratum_effect(stratum, overall, limits)
+        difference += share * effect.difference
+        variance += share**2 * effect.variance
+        variance_held += share**2 * effect.variance_held
+    is_covered = declared > 0 and covered >= (1 - _MOST_LEFT_OUT) * declared
+    base = math.fsum(s.weight * s.baseline.mean for s in usable) / covered if covered else 0.0
+    return mean_comparison(
+        MeanEffect(harm_sign(worse) * difference, variance, variance_held),
+        _sizes(usable if is_covered else []),
+        criteria,
+        method="stratified_log_mean"
+        if is_log
+        else "stratified_rate"
+        if is_rate
+        else "stratified_mean",
+        baseline=base,
+        candidate=base + difference,
+        worse=worse,
+    )
+
+
+def find_reversal(
+    strata: Sequence[Stratum], *, floor: float, worse: str = "higher"
+) -> Reversal | None:
+    """Return the Simpson case among the strata, None where pooling does not mislead.
+
+    floor: pooled and stratified harm must lie at least this far apart.
+    """
+    sign = harm_sign(worse)
+    usable = [stratum for stratum in strata if stratum.has_both and stratum.weight > 0]
+    if not usable:
+        return None
+    pooled_baseline = _pooled(s.baseline for s in usable).mean
+    pooled = sign * (_pooled(s.candidate for s in usable).mean - pooled_baseline)
+    covered = math.fsum(s.weight for s in usable)
+    stratified = sign * math.fsum(s.weight * s.difference for s in usable) / covered
+    if pooled * stratified >= 0 or abs(pooled - stratified) <= floor:
+        return None
+    same_side = [s for s in usable if sign * s.difference * stratified > 0]
+    same_side.sort(key=lambda s: abs(s.difference), reverse=True)
+    return Reversal(pooled, stratified, tuple(s.cohort for s in same_side))
+
+
+def _with_squares(stratum: Stratum) -> Stratum:
+    """Return the stratum with the sum of squares of its 0/1 values, which rates may leave out."""
+    baseline, candidate = stratum.baseline, stratum.candidate
+    return replace(
+        stratum,
+        baseline=replace(baseline, total_sq=baseline.total),
+        candidate=replace(candidate, total_sq=candidate.total),
+    )
+
+
+def _pooled(arms: Iterable[Arm]) -> Arm:
+    return sum(arms, start=Arm(0, 0.0, clusters=0))
+
+
+def _stratum_effect(
+    stratum: Stratum, overall: tuple[Arm, Arm], limits: tuple[float, float] | None
+) -> MeanEffect:
+    """Return the effect within one cohort, small cohorts borrowing the arm's larger variance."""
+    effect = mean_effect(stratum.baseline, stratum.candidate, limits)
+    borrowed = 0.0
+    for arm, whole in zip((stratum.baseline, stratum.candidate), overall, strict=True):
+        if arm.n < _TRUSTED_TRACES:
+            unit = whole.variance_of_mean() * whole.n
+            borrowed += max(0.0, unit / arm.n - arm.variance_of_mean())
+    return MeanEffect(
+        effect.difference, effect.variance + borrowed, effect.variance_held + borrowed
+    )
+
+
+def _sizes(strata: Sequence[Stratum]) -> Sizes:
+    return Sizes(
+        sum(s.baseline.n for s in strata),
+        sum(s.candidate.n for s in strata),
+        sum(s.baseline.effective_clusters for s in strata),
+        sum(s.candidate.effective_clusters for s in strata),
+    )

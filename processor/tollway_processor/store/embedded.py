@@ -1,0 +1,132 @@
+"""The embedded store: chDB in a folder of its own, held by one process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any
+
+from tollway_processor.errors import PermanentError, StoreError
+from tollway_processor.ingest import envelope
+from tollway_processor.ingest.codec import Codec, Window
+from tollway_processor.pricing import table as price_table
+from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
+from tollway_processor.store.engine import Engine, split_columns
+from tollway_processor.store.lock import StoreLock
+from tollway_processor.store.migrations import migrate
+
+REFUSALS = """
+SELECT request_index, reason, count() AS spans
+FROM refused_spans
+WHERE refused_at = fromUnixTimestamp64Nano({ingested_at_ns:Int64}, 'UTC')
+GROUP BY request_index, reason
+ORDER BY request_index, reason
+"""
+UNPRICED = """
+SELECT provider, model
+FROM unpriced_models
+WHERE seen_at = fromUnixTimestamp64Nano({ingested_at_ns:Int64}, 'UTC')
+"""
+
+
+class EmbeddedStore:
+    """A Store on one folder. Opening it takes the folder's lock and applies migrations.
+
+    Raises StoreHeldError when another process holds the folder, UsageError when it cannot be
+    written, StoreError when it is of a newer version.
+    """
+
+    def __init__(self, folder: Path, *, window: Window | None = None) -> None:
+        self.url = f"chdb:{folder}"
+        self.folder = folder
+        self.lock = StoreLock(folder)
+        self.lock.acquire()
+        with ExitStack() as undo:
+            undo.callback(self.lock.release)
+            self._engine = Engine(str(folder / "data"))
+            undo.callback(self._engine.close)
+            self.migrated = migrate(self)
+            price_table.fill(self)
+            self.codec = Codec(self._engine, window=window)
+            self.codec.load(price_table.read(self))
+            undo.pop_all()
+
+    def query(
+        self,
+        sql: str,
+        parameters: Parameters | None = None,
+        *,
+        format: str = "JSONCompact",
+        settings: Mapping[str, str] | None = None,
+        readonly: bool = False,
+    ) -> bytes:
+        """See Store.query."""
+        return self._engine.query(
+            sql, parameters, format=format, settings=settings, readonly=readonly
+        )
+
+    def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        """See Store.rows."""
+        result = json.loads(self._engine.query(sql, parameters, format="JSON") or b'{"data": []}')
+        return list(result["data"])
+
+    def command(self, sql: str, parameters: Parameters | None = None) -> None:
+        """See Store.command."""
+        self._engine.query(sql, parameters, format="Null")
+
+    def stream(
+        self, sql: str, *, format: str, settings: Mapping[str, str] | None = None
+    ) -> Iterator[bytes]:
+        """See Store.stream."""
+        return self._engine.stream(sql, format=format, settings=settings)
+
+    def insert_block(self, table: str, columns: Sequence[str], format: str, block: bytes) -> None:
+        """See Store.insert_block."""
+        with envelope.as_file([block]) as path:
+            self._engine.query(
+                f"INSERT INTO {table} ({split_columns(columns)}) FROM INFILE '{path}' "
+                f"FORMAT {format}"
+            )
+
+    def ingest(
+        self, signal: Signal, batch: Sequence[Delivery], *, token: str, ingested_at_ns: int
+    ) -> list[Refusal]:
+        """See Store.ingest. The token is not needed here: every table is keyed by identity."""
+        statement = self.codec.statement(signal)
+        sql = (
+            f"INSERT INTO {statement.target} ({statement.columns}) "
+            f"{statement.select} {statement.settings}"
+        )
+        parameters: dict[str, object] = dict(self.codec.window.parameters(ingested_at_ns))
+        with envelope.as_file(envelope.delimited(batch)) as path:
+            parameters["source"] = path
+            self._decode(sql, parameters)
+            refused = self.rows(REFUSALS, {"ingested_at_ns": ingested_at_ns})
+            if signal == "traces" and self._learned(ingested_at_ns):
+                # The same rows again, now priced: identity makes the second run replace the first.
+                self._decode(sql, parameters)
+        return [
+            Refusal(int(str(r["request_index"])), str(r["reason"]), int(str(r["spans"])))
+            for r in refused
+        ]
+
+    def _decode(self, sql: str, parameters: Parameters) -> None:
+        try:
+            self.command(sql, parameters)
+        except StoreError as error:
+            raise PermanentError(f"the engine cannot decode the request: {error}") from error
+
+    def _learned(self, ingested_at_ns: int) -> bool:
+        rows = self.rows(UNPRICED, {"ingested_at_ns": ingested_at_ns})
+        return bool(rows) and self.codec.learn((str(r["provider"]), str(r["model"])) for r in rows)
+
+    def session(self) -> AbstractContextManager[Any]:
+        """Lend the SQL door an engine session of its own, closed after use."""
+        return self._engine.session(fresh=True)
+
+    def close(self) -> None:
+        """See Store.close."""
+        self._engine.close()
+        self.lock.release()

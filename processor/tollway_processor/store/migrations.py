@@ -1,0 +1,75 @@
+"""Brings a store's tables to the version this processor knows, each file applied once."""
+
+from __future__ import annotations
+
+import hashlib
+
+from tollway_processor import schema_files
+from tollway_processor.errors import StoreError
+from tollway_processor.store.client import Store
+
+LEDGER = """
+CREATE TABLE IF NOT EXISTS migrations
+(
+    name       String                 COMMENT 'file below schemas/tables',
+    sha256     String                 COMMENT 'digest of the file as applied, hex',
+    applied_at DateTime64(3, 'UTC')   COMMENT 'when, UTC'
+)
+ENGINE = MergeTree
+ORDER BY name
+COMMENT 'Which schema files this store has.'
+"""
+
+
+def digest(name: str) -> str:
+    """Return the sha256 of a migration file, hex."""
+    return hashlib.sha256(schema_files.text(f"tables/{name}").encode()).hexdigest()
+
+
+def migrate(store: Store) -> list[str]:
+    """Apply what is missing, in the order of the names, and return the names applied.
+
+    Raises StoreError when a file that was applied has changed since, or the store has files that
+    this version does not know (it is older than the store).
+    """
+    store.command(LEDGER)
+    applied = {
+        str(row["name"]): str(row["sha256"])
+        for row in store.rows("SELECT name, sha256 FROM migrations")
+    }
+    known = schema_files.names("tables")
+    _check(applied, known)
+    missing = [name for name in known if name not in applied]
+    for name in missing:
+        _apply(store, name)
+    return missing
+
+
+def _check(applied: dict[str, str], known: list[str]) -> None:
+    strangers = sorted(set(applied) - set(known))
+    if strangers:
+        raise StoreError(
+            f"the store was written by a newer Tollway (it has {strangers[-1]}); upgrade this one"
+        )
+    for name, sha256 in applied.items():
+        if sha256 != digest(name):
+            raise StoreError(
+                f"the schema file {name} differs from the one this store was made with; "
+                "restore it, and put the change into a new file"
+            )
+
+
+def _apply(store: Store, name: str) -> None:
+    # A crash between two statements of a file leaves some done: what exists is passed over.
+    for statement in schema_files.statements(schema_files.text(f"tables/{name}")):
+        store.command(_if_not_exists(statement))
+    store.command(
+        "INSERT INTO migrations SELECT {name:String}, {sha256:String}, now64(3)",
+        {"name": name, "sha256": digest(name)},
+    )
+
+
+def _if_not_exists(statement: str) -> str:
+    for kind in ("CREATE TABLE ", "CREATE VIEW ", "CREATE MATERIALIZED VIEW "):
+        statement = statement.replace(kind, f"{kind}IF NOT EXISTS ", 1)
+    return statement

@@ -1,0 +1,207 @@
+"""A ClickHouse server as the store: chDB in this process decodes, the server keeps.
+
+The same ingest SELECT runs here, its Native block goes out with a deduplication token.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from tollway_processor.errors import PermanentError, RetryableError, StoreError, UsageError
+from tollway_processor.ingest import envelope
+from tollway_processor.ingest.codec import Codec, Window
+from tollway_processor.pricing import table as price_table
+from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
+from tollway_processor.store.engine import RETRYABLE_CODES, Engine, literal, run
+from tollway_processor.store.migrations import migrate
+
+# Besides the engine's own: read-only (164), no such table or database (60, 81), wrong password or
+# rights (516, 497), replica trouble (999, 319): an operator mends these, senders keep their spans.
+_MENDABLE_CODES = RETRYABLE_CODES | {60, 81, 164, 319, 497, 516, 999}
+_CODE = re.compile(r"[Cc]ode:? (\d+)")
+_REFUSALS = """
+SELECT request_index, refusal AS reason, count() AS spans
+FROM block
+WHERE refusal != ''
+GROUP BY request_index, refusal
+ORDER BY request_index, refusal
+"""
+_UNPRICED = """
+SELECT DISTINCT lower(provider) AS provider,
+    lower(if(response_model = '', request_model, response_model)) AS model
+FROM block
+WHERE cost_status = 'unpriced' AND refusal = ''
+"""
+
+
+class ServerStore:
+    """A Store on a ClickHouse server, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE.
+
+    Opening it applies migrations. Raises RetryableError when the server cannot be reached,
+    StoreError when it refuses, UsageError for a URL that is none.
+    """
+
+    def __init__(self, url: str, *, window: Window | None = None) -> None:
+        self.url = _without_password(url)
+        self._client = _connect(url)
+        self._engine = Engine(":memory:")
+        self.migrated = migrate(self)
+        price_table.fill(self)
+        self.codec = Codec(self._engine, window=window)
+        self.codec.load(price_table.read(self))
+
+    def query(
+        self,
+        sql: str,
+        parameters: Parameters | None = None,
+        *,
+        format: str = "JSONCompact",
+        settings: Mapping[str, str] | None = None,
+        readonly: bool = False,
+    ) -> bytes:
+        """See Store.query."""
+        told = dict(settings or {}) | ({"readonly": "2"} if readonly else {})
+        with _errors_of_the_server():
+            return bytes(
+                self._client.raw_query(
+                    sql, parameters=_bound(parameters), settings=told, fmt=format
+                )
+            )
+
+    def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        """See Store.rows."""
+        settings = {
+            "output_format_json_quote_decimals": "1",
+            "output_format_json_quote_64bit_integers": "0",
+        }
+        result = self.query(sql, parameters, format="JSON", settings=settings)
+        return list(json.loads(result)["data"]) if result else []
+
+    def command(self, sql: str, parameters: Parameters | None = None) -> None:
+        """See Store.command."""
+        with _errors_of_the_server():
+            self._client.raw_query(sql, parameters=_bound(parameters))
+
+    def stream(
+        self, sql: str, *, format: str, settings: Mapping[str, str] | None = None
+    ) -> Iterator[bytes]:
+        """See Store.stream."""
+        told = dict(settings or {}) | {"readonly": "2"}
+        with _errors_of_the_server():
+            source = self._client.raw_stream(sql, settings=told, fmt=format)
+            while piece := source.read(1 << 20):
+                yield piece
+
+    def insert_block(self, table: str, columns: Sequence[str], format: str, block: bytes) -> None:
+        """See Store.insert_block."""
+        with _errors_of_the_server():
+            self._client.raw_insert(table, list(columns), block, fmt=format)
+
+    def ingest(
+        self, signal: Signal, batch: Sequence[Delivery], *, token: str, ingested_at_ns: int
+    ) -> list[Refusal]:
+        """See Store.ingest."""
+        statement = self.codec.statement(signal)
+        parameters: dict[str, object] = dict(self.codec.window.parameters(ingested_at_ns))
+        select = f"CREATE TEMPORARY TABLE block ENGINE = Memory AS {statement.select}"
+        select += " " + statement.settings
+        with (
+            envelope.as_file(envelope.delimited(batch)) as path,
+            self._engine.session(fresh=True) as session,
+        ):
+            parameters["source"] = path
+            self._decode(session, select, parameters)
+            if signal == "traces" and self._learned(session):
+                run(session, "DROP TEMPORARY TABLE block", None, "Null")
+                self._decode(session, select, parameters)
+            refused = _decoded(run(session, _REFUSALS, None, "JSON"))
+            block = run(session, "SELECT * FROM block", None, "Native")
+        columns = [name.strip() for name in statement.columns.split(",")]
+        settings = {
+            "insert_deduplication_token": token,
+            "deduplicate_blocks_in_dependent_materialized_views": "1",
+            "max_partitions_per_insert_block": "0",
+            "optimize_on_insert": "0",
+        }
+        with _errors_of_the_server():
+            self._client.raw_insert(
+                statement.target, columns, block, settings=settings, fmt="Native"
+            )
+        return [Refusal(int(r["request_index"]), r["reason"], int(r["spans"])) for r in refused]
+
+    def _decode(self, session: Any, select: str, parameters: Parameters) -> None:
+        try:
+            run(session, select, parameters, "Null")
+        except StoreError as error:
+            raise PermanentError(f"the engine cannot decode the request: {error}") from error
+
+    def _learned(self, session: Any) -> bool:
+        names = _decoded(run(session, _UNPRICED, None, "JSON"))
+        return bool(names) and self.codec.learn([(row["provider"], row["model"]) for row in names])
+
+    def close(self) -> None:
+        """See Store.close."""
+        self._engine.close()
+        self._client.close()
+
+
+class _errors_of_the_server:  # noqa: N801 (reads as a statement)
+    """Turns clickhouse-connect's errors into StoreError, or RetryableError where it may pass."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ClickHouseError):
+            message = str(error).split("\n")[0]
+            found = _CODE.search(message)
+            code = int(found.group(1)) if found else 0
+            if code == 0 or code in _MENDABLE_CODES:
+                raise RetryableError(f"the ClickHouse server: {message}", delay_s=2.0) from error
+            raise StoreError(message, code=code) from error
+        if isinstance(error, OSError):
+            raise RetryableError(f"the ClickHouse server: {error}", delay_s=2.0) from error
+
+
+def _connect(url: str) -> Any:
+    parts = urlsplit(url)
+    is_secure = parts.scheme == "clickhouses"
+    if not parts.hostname:
+        raise UsageError(f"--store {_without_password(url)}: give a host")
+    with _errors_of_the_server():
+        return clickhouse_connect.get_client(
+            host=parts.hostname,
+            port=parts.port or (8443 if is_secure else 8123),
+            username=unquote(parts.username or "default"),
+            password=unquote(parts.password or ""),
+            database=parts.path.strip("/") or "default",
+            secure=is_secure,
+            autogenerate_session_id=False,  # statements of several threads share the client
+            connect_timeout=5,
+            send_receive_timeout=60,
+        )
+
+
+def _bound(parameters: Parameters | None) -> dict[str, str] | None:
+    """Server-side parameters: clickhouse-connect sends param_* as they are."""
+    if not parameters:
+        return None
+    return {
+        name: value if isinstance(value, str) else literal(value)
+        for name, value in parameters.items()
+    }
+
+
+def _decoded(result: bytes) -> list[dict[str, Any]]:
+    return list(json.loads(result)["data"]) if result else []
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", url)

@@ -1,0 +1,10 @@
+-- What does a trace cost, by route and variant?
+-- Parameters: since_s (s since 1970, UTC), route (empty for all).
+-- Result: route, variant, traces, calls, cost_usd (USD), mean_cost_usd (USD a priced trace),
+-- unpriced_calls (calls that cost_usd lacks).
+SELECT route, variant, count() AS traces, sum(t.calls) AS calls, sum(t.cost_usd) AS cost_usd,
+       avg(t.cost_usd) AS mean_cost_usd, sum(t.unpriced_calls) AS unpriced_calls
+FROM traces AS t FINAL
+WHERE started_at >= toDateTime({since_s:UInt32}, 'UTC') AND ({route:String} = '' OR route = {route:String})
+GROUP BY route, variant
+ORDER BY route, mean_cost_usd DESC NULLS LAST, variant

@@ -1,0 +1,54 @@
+"""Own the peers' environments: one each under .venv-peers/, for the benchmark to run them in.
+
+`python tests/bench/peers.py` installs what is missing; `python tests/bench/instrumentation.py`
+then shows them in its table.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+PEERS = Path(__file__).resolve().parents[2] / ".venv-peers"
+COMMON = ("openai>=3", "langchain-core>=1", "opentelemetry-sdk")
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "openinference": (
+        "openinference-instrumentation-openai",
+        "openinference-instrumentation-langchain",
+    ),
+    "openllmetry": (
+        "opentelemetry-instrumentation-openai",
+        "opentelemetry-instrumentation-langchain",
+    ),
+    "openai-v2": ("opentelemetry-instrumentation-openai-v2",),
+    "genai": (
+        "opentelemetry-instrumentation-genai-openai",
+        "opentelemetry-instrumentation-genai-langchain",
+    ),
+    "traceai": ("traceAI-openai", "traceAI-langchain"),
+}
+
+
+def install(name: str) -> bool:
+    """Install one peer into an environment of its own; return whether it is there now."""
+    home = PEERS / name
+    python = home / "bin" / "python"
+    if not python.exists():
+        venv.create(home, with_pip=True)
+    command = [str(python), "-m", "pip", "install", "--quiet", "--pre", *COMMON, *PACKAGES[name]]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def main() -> int:
+    """Install the peers named on the command line, else all."""
+    names = sys.argv[1:] or list(PACKAGES)
+    missing = [name for name in names if not install(name)]
+    for name in missing:
+        print(f"{name}: not installed", file=sys.stderr)
+    return 1 if len(missing) == len(names) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

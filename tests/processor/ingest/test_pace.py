@@ -1,0 +1,92 @@
+"""When a batch is due: at once when idle, once a window in a trickle, full ones always."""
+
+from __future__ import annotations
+
+import pytest
+
+from tollway_processor.ingest.config import BatchConfig
+from tollway_processor.ingest.pace import Pace
+
+CONFIG = BatchConfig(
+    window_s=0.2, longest_window_s=0.6, linger_s=0.02, max_bytes=1000, max_requests=8, parallel=2
+)
+MIB = 1 << 20
+
+
+def commit(pace: Pace, start: float, duration_s: float, requests: int = 1, size: int = 100):
+    pace.started(start)
+    pace.finished(start + duration_s, duration_s, requests, size)
+
+
+def test_lone_request_of_an_idle_store_is_due_at_once():
+    pace = Pace(CONFIG)
+    assert pace.wait_s(100.0, 100.0, 1, 10) == 0
+    commit(pace, 100.0, 0.1)
+    assert pace.wait_s(105.0, 105.0, 1, 10) == 0
+
+
+@pytest.mark.parametrize(("requests", "held_bytes"), [(8, 10), (1, 1000)])
+def test_full_batch_is_due_at_once(requests, held_bytes):
+    pace = Pace(CONFIG)
+    pace.started(100.0)
+    assert pace.wait_s(100.0, 100.0, requests, held_bytes) == 0
+
+
+def test_second_batch_waits_a_window_while_one_runs():
+    pace = Pace(CONFIG)
+    pace.started(100.0)
+    assert pace.wait_s(100.05, 100.05, 1, 10) == pytest.approx(0.2)
+    assert pace.wait_s(100.30, 100.05, 1, 10) <= 0
+
+
+def test_senders_just_answered_are_waited_for_together():
+    pace = Pace(CONFIG)
+    commit(pace, 100.0, 0.1, requests=6)
+    assert pace.wait_s(100.105, 100.105, 1, 10) == pytest.approx(0.02)
+    assert pace.wait_s(100.5, 100.5, 1, 10) == 0
+
+
+def test_one_sender_in_a_row_is_not_kept_waiting():
+    pace = Pace(CONFIG)
+    commit(pace, 100.0, 0.1, requests=1)
+    assert pace.wait_s(100.101, 100.101, 1, 10) == 0
+
+
+def trickle(pace: Pace, seconds: float, *, every_s: float, duration_s: float, size: int) -> float:
+    """Send one request every `every_s`; return the share of time spent committing."""
+    now, busy_s, oldest = 0.0, 0.0, None
+    while now < seconds:
+        oldest = now if oldest is None else oldest
+        if pace.wait_s(now, oldest, 1, 10) <= 0:
+            commit(pace, now, duration_s, size=size)
+            busy_s += duration_s
+            now += duration_s
+            oldest = None
+        now += every_s
+    return busy_s / seconds
+
+
+def test_trickle_spends_a_bounded_share_of_a_core_on_planning():
+    share = trickle(Pace(CONFIG), 60.0, every_s=0.01, duration_s=0.08, size=1000)
+    assert 0.1 < share < 0.25
+
+
+def test_first_requests_of_a_burst_are_not_slowed():
+    assert trickle(Pace(CONFIG), 1.0, every_s=0.001, duration_s=0.08, size=1000) > 0.9
+
+
+def test_large_commits_follow_each_other_without_a_pause():
+    share = trickle(Pace(CONFIG), 20.0, every_s=0.001, duration_s=0.3, size=8 * MIB)
+    assert share > 0.95
+
+
+def test_failing_store_is_tried_with_ever_smaller_batches_and_grows_again():
+    pace = Pace(CONFIG)
+    sizes = []
+    for _ in range(5):
+        sizes.append(pace.most_requests)
+        pace.failed(pace.most_requests)
+    assert sizes == [8, 4, 2, 1, 1]
+    for _ in range(4):
+        pace.stored()
+    assert pace.most_requests == 8

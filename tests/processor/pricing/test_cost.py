@@ -1,0 +1,132 @@
+"""The cost of a call: which row of rates, and the sum to the last digit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from genai_prices import Usage, calc_price
+
+from tollway_processor.pricing.effective import effective_rows
+from tollway_processor.pricing.models import UNKNOWN, resolve
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "expected"),
+    [
+        ("openai", "gpt-4o-mini-2024-07-18", ("openai", "gpt-4o-mini")),
+        ("openai", "ft:gpt-4o-mini-2024-07-18:acme::x1", ("openai", "ft:gpt-4o-mini")),
+        ("azure.ai.openai", "gpt-4o", ("openai", "gpt-4o")),
+        ("openai", "openai/gpt-4o", ("openai", "gpt-4o")),
+        ("openrouter", "openai/gpt-4o", ("openrouter", "openai/gpt-4o")),
+        ("", "gpt-4o", ("openai", "gpt-4o")),
+        ("anthropic", "claude-sonnet-4-5-20250929", ("anthropic", "claude-sonnet-4-5")),
+        ("openai", "my-own-student", UNKNOWN),
+        ("", "", UNKNOWN),
+    ],
+)
+def test_told_names_resolve_to_a_model_of_the_book(provider, model, expected):
+    assert tuple(resolve(provider, model)) == tuple(expected)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "usage"),
+    [
+        ("openai", "gpt-4o", (1000, 200, 0, 0)),
+        ("openai", "gpt-4o", (1000, 200, 900, 0)),
+        ("openai", "gpt-4o-mini", (123_457, 1, 7, 0)),
+        ("openai", "text-embedding-3-small", (999, 0, 0, 0)),
+        ("anthropic", "claude-sonnet-4-5", (5000, 300, 1000, 2000)),
+        ("anthropic", "claude-sonnet-4-5", (250_000, 300, 1000, 2000)),
+        ("google", "gemini-2.5-pro", (300_000, 10, 0, 0)),
+    ],
+)
+def test_cost_agrees_with_genai_prices_to_the_last_digit(otlp, provider, model, usage):
+    fresh, told, read, written = usage
+    span = otlp.span(
+        gen_ai__operation__name="chat", gen_ai__provider__name=provider, gen_ai__request__model=model,
+        gen_ai__usage__input_tokens=fresh, gen_ai__usage__output_tokens=told,
+        gen_ai__usage__cache_read__input_tokens=read,
+        gen_ai__usage__cache_creation__input_tokens=written,
+    )  # fmt: skip
+    otlp.send(span)
+    (row,) = otlp.stored("spans", span.trace_id)
+    oracle = calc_price(
+        Usage(input_tokens=fresh, output_tokens=told, cache_read_tokens=read, cache_write_tokens=written),
+        model, provider_id=provider, genai_request_timestamp=datetime.now(UTC),
+    )  # fmt: skip
+    assert Decimal(str(row["cost_usd"])) == oracle.total_price
+    assert row["cost_status"] == "computed"
+
+
+def test_unknown_model_costs_null_and_is_listed(otlp):
+    span = otlp.call(gen_ai__request__model="nobody-1", gen_ai__response__model="Nobody-1")
+    otlp.send(span)
+    (row,) = otlp.stored("spans", span.trace_id)
+    assert (row["cost_usd"], row["cost_status"], row["price_id"]) == (None, "unpriced", "")
+    missing = otlp.store.rows("SELECT model FROM unpriced_models FINAL")
+    assert {"model": "nobody-1"} in missing
+
+
+def test_cost_reported_in_the_span_wins(otlp):
+    span = otlp.call(gen_ai__usage__cost__amount=0.125)
+    otlp.send(span)
+    (row,) = otlp.stored("spans", span.trace_id)
+    assert (row["cost_usd"], row["cost_status"], row["price_id"]) == ("0.125", "reported", "")
+
+
+def test_call_without_tokens_has_no_usage_and_no_cost(otlp):
+    span = otlp.span(gen_ai__operation__name="chat", gen_ai__request__model="gpt-4o")
+    otlp.send(span)
+    (row,) = otlp.stored("spans", span.trace_id)
+    assert (row["cost_usd"], row["cost_status"]) == (None, "no_usage")
+
+
+def test_agent_span_that_sums_its_calls_is_no_call(otlp):
+    span = otlp.call(gen_ai__operation__name="invoke_agent")
+    otlp.send(span)
+    assert otlp.stored("spans", span.trace_id)[0]["cost_status"] == ""
+
+
+def test_batch_tier_takes_its_own_rate(otlp):
+    span = otlp.call(
+        gen_ai__request__model="gpt-4o-mini", gen_ai__response__model="gpt-4o-mini",
+        openai__response__service_tier="batch",
+    )  # fmt: skip
+    otlp.send(span)
+    (row,) = otlp.stored("spans", span.trace_id)
+    assert ":batch:" in str(row["price_id"])
+    assert Decimal(str(row["cost_usd"])) == 100 * Decimal("7.5e-8") + 10 * Decimal("3e-7")
+
+
+def price(**told):
+    row = {"provider": "p", "model": "m", "tier": "default", "origin": "book",
+           "valid_from": "1970-01-01", "valid_to": "2149-06-06"}  # fmt: skip
+    return row | told
+
+
+def test_user_row_hides_the_days_it_covers():
+    rows = [
+        price(price_id="book"),
+        price(price_id="mine", origin="user", valid_from="2026-01-01", valid_to="2026-01-31"),
+    ]
+    spans = {
+        (str(a), str(b), row["price_id"])
+        for tier, (a, b, row) in effective_rows(rows)
+        if tier == "default"
+    }
+    assert spans == {
+        ("1970-01-01", "2025-12-31", "book"),
+        ("2026-01-01", "2026-01-31", "mine"),
+        ("2026-02-01", "2149-06-06", "book"),
+    }
+
+
+def test_tier_without_a_row_takes_the_default_rate():
+    rows = [price(price_id="d"), price(price_id="b", tier="batch", valid_from="2026-01-01")]
+    by_tier = {}
+    for tier, (first, _, row) in effective_rows(rows):
+        by_tier.setdefault(tier, []).append((str(first), row["price_id"]))
+    assert by_tier["flex"] == [("1970-01-01", "d")]
+    assert sorted(by_tier["batch"]) == [("1970-01-01", "d"), ("2026-01-01", "b")]
