@@ -1,0 +1,121 @@
+"""A ClickHouse server as the store: the real client over a real socket, the writable door behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from tollway_processor.errors import RetryableError, UsageError
+from tollway_processor.signals.rollup import Rollup
+from tollway_processor.store.client import Delivery
+from tollway_processor.store.opening import folder_of, open_store
+
+# The door in front of a store of its own, in a process of its own: one engine a process.
+SERVER = """
+import asyncio, sys
+from tollway_processor.door.http import Door
+from tollway_processor.store.engine import Engine
+
+class Bare:
+    def __init__(self, folder):
+        self.engine = Engine(folder)
+    def session(self):
+        return self.engine.session(fresh=True)
+
+async def main():
+    store = Bare(sys.argv[1])
+    door = Door(store, "127.0.0.1:0", writable=True)
+    await door.start()
+    print(door.url, flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await door.stop()
+    store.engine.close()
+
+asyncio.run(main())
+"""
+
+
+@contextlib.contextmanager
+def clickhouse(folder) -> Iterator[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(folder)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        url = process.stdout.readline().strip()
+        yield url.replace("http://", "clickhouse://") + "/default"
+    finally:
+        process.stdin.close()
+        process.wait(30)
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with clickhouse(tmp_path_factory.mktemp("clickhouse")) as url:
+        opened = open_store(url)
+        yield opened
+        opened.close()
+
+
+def test_migrations_and_prices_are_on_the_server(store):
+    assert len(store.migrated) > 5
+    (row,) = store.rows("SELECT count() AS n FROM prices FINAL")
+    assert row["n"] > 2000
+
+
+def test_request_is_decoded_here_and_stored_there(otlp, store):
+    good = otlp.call(tollway__route="server", gen_ai__input__messages="[]", session__id="it's\n")
+    bad = otlp.call(trace_id=b"abc")
+    refused = otlp.commit(otlp.request(good), otlp.request(bad))
+    assert [tuple(r) for r in refused] == [(1, "trace id has 3 bytes, not 16", 1)]
+    (row,) = otlp.stored("spans", good.trace_id)
+    assert (row["route"], row["session_id"], row["cost_usd"]) == ("server", "it's\n", "0.00035")
+    assert otlp.stored("messages", good.trace_id)[0]["input_messages"] == "[]"
+
+
+def test_repeated_batch_stores_one_row(otlp, store):
+    span = otlp.call(tollway__route="server-twice")
+    batch = [Delivery(otlp.request(span))]
+    now_ns = time.time_ns()
+    for _ in range(2):
+        store.ingest("traces", batch, token="same", ingested_at_ns=now_ns)
+    assert len(otlp.stored("spans", span.trace_id)) == 1
+
+
+def test_rollup_runs_on_the_server(otlp, store):
+    span = otlp.call(tollway__route="server-rolled", tollway__variant="it's")
+    otlp.send(span)
+    assert "server-rolled" in Rollup(store).run()
+    (row,) = otlp.stored("traces", span.trace_id)
+    assert (row["variant"], row["cost_usd"]) == ("it's", "0.00035")
+
+
+def test_server_that_went_away_is_retryable_and_loses_nothing(otlp, store, tmp_path):
+    span = otlp.call()
+    real_url = store.url
+    with pytest.raises(RetryableError):
+        open_store("clickhouse://127.0.0.1:9/default")
+    assert store.url == real_url
+    otlp.send(span)
+    assert len(otlp.stored("spans", span.trace_id)) == 1
+
+
+def test_password_is_never_shown():
+    from tollway_processor.store.server import _without_password
+
+    told = _without_password("clickhouse://me:secret@host:8123/db")
+    assert "secret" not in told
+    assert "me" in told
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "chdb:", "clickhouse://", "nothing"])
+def test_url_of_no_store_is_wrong_use(url):
+    with pytest.raises(UsageError, match="chdb:PATH"):
+        folder_of(url)
+
+
