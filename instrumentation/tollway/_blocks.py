@@ -169,6 +169,6 @@ def route(
     )
 
 
-def session(id: str, user: str | None = None) -> LabelledBlock:  # noqa: A002 - the public word
+def session(id: str, user: str | None = None) -> LabelledBlock:
     """Say which session, and which user, the spans started inside belong to."""
     return LabelledBlock({attr.SESSION_ID: id, attr.USER_ID: user})

@@ -18,7 +18,6 @@ MAX_JSON_CHARS = 1_000_000
 """One attribute is kept under this: a receiver takes 4 to 16 MiB a request, of many spans."""
 _MAX_DEPTH = 24
 _MAX_ITEMS = 20_000
-_MEDIA_HINTS = ("base64", '"blob"', "input_audio", "file_data", "b64_json")
 _MEDIA_KEYS = frozenset({"data", "base64", "file_data", "b64_json", "bytes"})
 _BASE64_ALPHABET = frozenset(string.ascii_letters + string.digits + "+/=-_\r\n")
 _STRUCTURE_KEYS = frozenset(
@@ -207,10 +206,15 @@ def fields_of(value: Any) -> dict[str, Any]:
     return {**public, **extra} if isinstance(extra, dict) else public
 
 
+# Made once: json.dumps makes an encoder at each call that differs from its defaults. A cycle ends
+# in a RecursionError, so it is not looked for.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False).encode
+
+
 def _plain_json(value: Any) -> str | None:
     """Return JSON by the C encoder alone; None where the value needs the walk."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = _encode(value)
     except (TypeError, ValueError, RecursionError):
         return None
     if "\\u0000" in text:
@@ -228,7 +232,14 @@ def _is_short(value: Any) -> bool:
 
 
 def _has_media(text: str) -> bool:
-    return any(hint in text for hint in _MEDIA_HINTS)
+    # Five searches by `in` take 0.3 µs, one by a regular expression ten times that.
+    return (
+        "base64" in text
+        or '"blob"' in text
+        or "input_audio" in text
+        or "file_data" in text
+        or "b64_json" in text
+    )
 
 
 def _base64_summary(body: str, media_type: str) -> dict[str, Any] | None:

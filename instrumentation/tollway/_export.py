@@ -6,6 +6,8 @@ The SDK's batch processor queues, and its worker thread sends; there is no threa
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +29,8 @@ class ExportProcessor(SpanProcessor):
     def __init__(self, exporter: PatientExporter) -> None:
         self._exporter = exporter
         self._batch: BatchSpanProcessor | None = None
-        self._spans_since_wait = 0
+        self._queued, self._capacity = 0, _QUEUE_SPANS
+        self._count = threading.Lock()
 
     @classmethod
     def build(
@@ -40,6 +43,8 @@ class ExportProcessor(SpanProcessor):
         """Start the queue and its worker."""
         # The environment's own setting, where there is one, is left to the SDK.
         size = None if "OTEL_BSP_MAX_QUEUE_SIZE" in os.environ else _QUEUE_SPANS
+        self._queued, self._capacity = 0, size or sys.maxsize
+        self._exporter.on_taken = self._taken
         self._batch = BatchSpanProcessor(self._exporter, max_queue_size=size)
 
     def take_over(self, newer: ExportProcessor) -> None:
@@ -55,15 +60,19 @@ class ExportProcessor(SpanProcessor):
         batch = self._batch
         if batch is None:
             return
-        if self._exporter.is_waiting:
+        with self._count:
+            is_full = self._queued >= self._capacity
+            self._queued += not is_full
+        if is_full and self._exporter.is_waiting:
             # The SDK warns of a full queue; one warning of the receiver says it all.
-            self._spans_since_wait += 1
-            if self._spans_since_wait > _QUEUE_SPANS // 2:
-                self._exporter.lost_batches += 1
-                return
-        else:
-            self._spans_since_wait = 0
+            self._exporter.lost_batches += 1
+            return
         batch.on_end(span)
+
+    def _taken(self, spans: int) -> None:
+        """Note that the worker took spans out of the queue."""
+        with self._count:
+            self._queued = max(self._queued - spans, 0)
 
     def force_flush(self, timeout_millis: int | None = None) -> bool:
         if self._batch is None:
@@ -129,6 +138,6 @@ def _grpc_exporter(url: str, headers: Mapping[str, str] | None) -> SpanExporter:
             "protocol='grpc' needs the gRPC exporter: pip install 'tollway[grpc]'"
         ) from exc
     insecure = None if url.startswith("https://") else True
-    return OTLPSpanExporter(
-        endpoint=url, insecure=insecure, headers=dict(headers) if headers else None
-    )
+    # gRPC takes metadata keys in lower case only.
+    metadata = {key.lower(): value for key, value in headers.items()} if headers else None
+    return OTLPSpanExporter(endpoint=url, insecure=insecure, headers=metadata)

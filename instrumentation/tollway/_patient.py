@@ -10,7 +10,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -50,8 +50,12 @@ class PatientExporter(SpanExporter):
         self.is_waiting = False
         """Whether the worker is held up, so that what ends meanwhile only fills the queue."""
 
+        self.on_taken: Callable[[int], None] = lambda spans: None
+        """Told how many spans each export takes out of the queue."""
+
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send the spans, waiting some seconds for a receiver; FAILURE loses them."""
+        self.on_taken(len(spans))
         results = [self._send(part) for part in _parts(spans)]
         lost = results.count(SpanExportResult.FAILURE)
         self.lost_batches += lost

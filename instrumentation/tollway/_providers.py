@@ -47,7 +47,7 @@ def prepare(
 
 def release(provider: TracerProvider) -> None:
     """Stop stamping the spans of a provider."""
-    stamper = _stampers.get(provider)
+    stamper = _stampers.get(provider) if hasattr(provider, "add_span_processor") else None
     if stamper is not None:
         stamper.is_active = False
 
@@ -62,22 +62,24 @@ def _own_provider(service_name: str | None) -> SdkTracerProvider:
 
 
 def _attach_stamper(provider: Any) -> None:
+    if not hasattr(provider, "add_span_processor"):
+        return
     stamper = _stampers.get(provider)
     if stamper is not None:
         stamper.is_active = True
-        return
-    if hasattr(provider, "add_span_processor"):
+    else:
         stamper = _stampers[provider] = StampProcessor()
         provider.add_span_processor(stamper)
 
 
-def _attach_exporter(provider: Any, opened: ExportProcessor) -> ExportProcessor:
+def _attach_exporter(provider: Any, opened: ExportProcessor) -> ExportProcessor | None:
+    if not hasattr(provider, "add_span_processor"):
+        return None
     existing = _exporters.get(provider)
     if existing is not None:
         existing.take_over(opened)
         return existing
-    if hasattr(provider, "add_span_processor"):
-        _exporters[provider] = opened
-        opened.open()
-        provider.add_span_processor(opened)
+    _exporters[provider] = opened
+    opened.open()
+    provider.add_span_processor(opened)
     return opened

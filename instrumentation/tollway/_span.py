@@ -25,7 +25,7 @@ SCOPE_NAME = "tollway"
 
 _orphans: deque[Callable[[], object]] = deque()
 # A span that ends inside a garbage collection may interrupt one of these, which hold plain locks.
-_LOCKING_MODULES = ("opentelemetry.sdk", "opentelemetry.exporter", "logging", "queue", "tollway")
+_LOCKING_MODULES = ("opentelemetry.sdk", "opentelemetry.exporter", "logging", "queue")
 _THREAD_MAIN = {"_bootstrap", "_bootstrap_inner", "run"}
 
 

@@ -10,13 +10,16 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tollway_processor.errors import MissingExtraError, TollwayError, UsageError
 
 _DESCRIPTION = "What each LLM route costs per trace, and whether a cheaper one is quietly worse."
 FAILED, WRONG_USE = 1, 2
 GATE_WRONG_USE = 3
+if TYPE_CHECKING:
+    from tollway_processor.config import Config
+
 # What only an extra brings; an ImportError of one of these names the extra.
 _EXTRAS = {
     "processor": {
@@ -221,46 +224,45 @@ def _serve(given: argparse.Namespace) -> int:
 
 def _migrate(given: argparse.Namespace) -> int:
     from tollway_processor.commands.serve import run_migrate
+
+    return run_migrate(_config(given))
+
+
+def _config(given: argparse.Namespace) -> Config:
     from tollway_processor.config import load
 
-    return run_migrate(load(given.config, os.environ, {("store",): given.store}))
-
-
-def _store(given: argparse.Namespace) -> str:
-    from tollway_processor.config import load
-
-    return load(given.config, os.environ, {("store",): given.store}).store
+    return load(given.config, os.environ, {("store",): given.store})
 
 
 def _sql(given: argparse.Namespace) -> int:
     from tollway_processor.commands.sql import run_sql
 
-    return run_sql(_store(given), given.statement, given.format)
+    return run_sql(_config(given), given.statement, given.format)
 
 
 def _costs(given: argparse.Namespace) -> int:
     from tollway_processor.commands.tables import run_costs
 
-    return run_costs(_store(given), given.route, given.since, given.limit, given.format)
+    return run_costs(_config(given), given.route, given.since, given.limit, given.format)
 
 
 def _routes(given: argparse.Namespace) -> int:
     from tollway_processor.commands.tables import run_routes
 
-    return run_routes(_store(given), given.route, given.since, given.format)
+    return run_routes(_config(given), given.route, given.since, given.format)
 
 
 def _signals(given: argparse.Namespace) -> int:
     from tollway_processor.commands.tables import run_signals
 
-    return run_signals(_store(given), given.route, given.all, given.format)
+    return run_signals(_config(given), given.route, given.all, given.format)
 
 
 def _gate(given: argparse.Namespace) -> int:
     from tollway_processor.commands.gate import run_gate
 
     return run_gate(
-        _store(given), given.route, given.baseline, given.candidate, given.since, given.format
+        _config(given), given.route, given.baseline, given.candidate, given.since, given.format
     )
 
 

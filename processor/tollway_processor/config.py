@@ -32,6 +32,9 @@ class SqlConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:0"
     """HOST:PORT of the SQL door; port 0 picks a free one, which the CLI finds by itself."""
 
+    password: str = ""
+    """Password that readers must give (any user name); empty asks for none."""
+
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that `tollway serve` can be told."""
@@ -67,6 +70,7 @@ ENVIRONMENT = {
     "TOLLWAY_HTTP": ("receive", "http"),
     "TOLLWAY_GRPC": ("receive", "grpc"),
     "TOLLWAY_SQL": ("sql", "listen"),
+    "TOLLWAY_SQL_PASSWORD": ("sql", "password"),
 }
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tollway_processor import schema_files
 from tollway_processor.config import Config
 from tollway_processor.door.http import Door
 from tollway_processor.errors import TollwayError
@@ -93,7 +94,11 @@ async def running(config: Config, tokens: Tokens) -> AsyncIterator[Addresses]:
         stack.callback(store.close)
         counters = Counters()
         batcher = Batcher(
-            store, config.batch, counters=counters, dead_letters=_dead_letters(config)
+            store,
+            config.batch,
+            counters=counters,
+            dead_letters=_dead_letters(config),
+            now_ns=await asyncio.to_thread(_clock_of, store),
         )
         stack.push_async_callback(batcher.close)
         intake = Intake(batcher, config.receive.limits, counters)
@@ -126,7 +131,7 @@ async def _listen(
     receive = config.receive
     http = HttpReceiver(intake, tokens, tls=receive.tls, readiness=lambda: Readiness(True, "ready"))
     grpc = GrpcReceiver(intake, tokens, tls=receive.tls)
-    door = Door(store, config.sql.listen)
+    door = Door(store, config.sql.listen, password=config.sql.password)
     scheme = "https" if receive.tls.certificate_file else "http"
     urls = {"http": "", "grpc": "", "sql": ""}
     if config.sql.listen and isinstance(store, EmbeddedStore):
@@ -142,6 +147,16 @@ async def _listen(
         stack.push_async_callback(http.stop)
         urls["http"] = f"{scheme}://{receive.http.rpartition(':')[0]}:{http.port}"
     return Addresses(**urls)
+
+
+def _clock_of(store: Store) -> Callable[[], int]:
+    """Return a clock (ns, UTC) that is never behind the store's newest commit.
+
+    Were the machine's clock set back, new commits would stand before the roll-up's watermark.
+    """
+    rows = store.rows(schema_files.text("rollup/newest_stamp.sql"))
+    newest_ns = int(str(rows[0]["stamp"]))
+    return lambda: max(time.time_ns(), newest_ns + 1)
 
 
 def _dead_letters(config: Config) -> DeadLetters:

@@ -22,7 +22,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "opentelemetry-instrumentation-openai",
         "opentelemetry-instrumentation-langchain",
     ),
-    "openai-v2": ("opentelemetry-instrumentation-openai-v2",),
+    # Its own requirement leaves out that version 1 of the shared package moved what it imports.
+    "openai-v2": ("opentelemetry-instrumentation-openai-v2", "opentelemetry-util-genai<1"),
     "genai": (
         "opentelemetry-instrumentation-genai-openai",
         "opentelemetry-instrumentation-genai-langchain",

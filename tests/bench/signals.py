@@ -71,8 +71,16 @@ def false_alarms(rng: np.random.Generator, runs: int) -> Iterator[Row]:
         yield Row(f"log-normal cost, sigma {sigma}, on logs", "%", said(found), 5.0)
         found = sim.costs(rng, few, at, sigma=sigma, is_log=False, claim=State.REGRESSED)
         yield Row(f"log-normal cost, sigma {sigma}, raw mean", "%", said(found), 5.0)
-    found = sim.rollback_of_an_equal_candidate(rng, max(100, runs // 4), 30, sim.looks(
-        2000, first=20, growth=0.02))
+    at = sim.looks(2000, first=20, growth=0.1)
+    yield Row(
+        "mirrored pairs, 8 % disagree",
+        "%",
+        said(sim.pairs(rng, few, at, 0.0, State.REGRESSED)),
+        5.0,
+    )
+    found = sim.rollback_of_an_equal_candidate(
+        rng, max(100, runs // 4), 30, sim.looks(2000, first=20, growth=0.02)
+    )
     yield Row("ROLLBACK of an equal candidate, 30 cells", "%", said(found), 5.0)
 
 
@@ -120,7 +128,18 @@ def promotion(rng: np.random.Generator, runs: int) -> Iterator[Row]:
         rng, max(200, runs // 2), 4, sim.looks(HORIZON, 50, 0.02)
     )
     yield Row("wrong PROMOTE, 1 of 4 cells at the margin", "%", said(found), 5.0)
-    at, few = sim.looks(2000, first=100, growth=0.05), max(100, runs // 3)
+    few = max(100, runs // 3)
+    found = sim.pairs(rng, few, sim.looks(2000, first=50, growth=0.1), sim.MARGIN, State.HELD)
+    yield Row("wrong HELD at the margin, mirrored pairs", "%", said(found), 5.5)
+    found = sim.scores(rng, few, sim.looks(2000, first=100, growth=0.05), 0.01)
+    yield Row(
+        "wrong HELD at the margin, score failing 1 %",
+        "%",
+        said(found),
+        5.5,
+        ("tollway", "tollway, cohorts re-weighted"),
+    )
+    at = sim.looks(2000, first=100, growth=0.05)
     found = sim.costs(rng, few, at, sigma=1.0, is_log=True, claim=State.HELD)
     yield Row("wrong HELD at the margin, cost, on logs", "%", said(found), 5.0)
     found = sim.costs(rng, few, at, sigma=1.0, is_log=False, claim=State.HELD)
@@ -136,9 +155,12 @@ SECTIONS = {
 
 def show(row: Row) -> None:
     """Print one line as soon as it is known."""
-    figures = "   ".join(f"{name} {value:,.1f}".rstrip("0").rstrip(".")
-                         for name, value in row.figures.items())
-    target = "" if row.limit is None else f"   [{'MISSED' if row.is_missed else 'ok'}: {row.limit:g}]"
+    figures = "   ".join(
+        f"{name} {value:,.1f}".rstrip("0").rstrip(".") for name, value in row.figures.items()
+    )
+    target = (
+        "" if row.limit is None else f"   [{'MISSED' if row.is_missed else 'ok'}: {row.limit:g}]"
+    )
     print(f"  {row.scenario:<46} {row.unit:<9} {figures}{target}", flush=True)
 
 
@@ -157,8 +179,10 @@ def main() -> int:
         for row in section(rng, arguments.runs):
             show(row)
             missed += row.is_missed
-    print(f"{arguments.runs:,} runs a scenario, {time.monotonic() - started:,.0f} s, "
-          f"{missed} targets missed")
+    print(
+        f"{arguments.runs:,} runs a scenario, {time.monotonic() - started:,.0f} s, "
+        f"{missed} targets missed"
+    )
     return 1 if missed else 0
 
 

@@ -18,12 +18,14 @@ from vectorised import Array, Sums, Test
 from tollway_processor.signals.statistics import (
     Arm,
     Criteria,
+    PairCounts,
     State,
     Stratum,
     compare_mean,
     compare_strata,
     rate_arm,
 )
+from tollway_processor.signals.statistics.paired import PairTest
 
 LOG_20 = math.log(20)
 Z_ONE_SIDED = 1.6448536269514722
@@ -164,8 +166,13 @@ def drifting(rng: np.random.Generator, runs: int) -> dict[str, Array]:
         n = rng.multinomial(200, mix, runs).reshape(runs, 2, 2)
         bad = rng.binomial(n, np.array([0.02, 0.30])[None, :, None])
         cells += np.stack([n, bad], axis=3)
-        step = Sums(*(x.astype(float) for arm in (0, 1) for x in (n[:, :, arm].sum(1),
-                                                                  bad[:, :, arm].sum(1))))
+        step = Sums(
+            *(
+                x.astype(float)
+                for arm in (0, 1)
+                for x in (n[:, :, arm].sum(1), bad[:, :, arm].sum(1))
+            )
+        )
         whole, ratios = whole + step, ratios + test.log_ratios(step)
         says = (whole.difference > FLOOR) & (test.log_e_of(ratios, whole) >= LOG_20)
         ours.at[np.isinf(ours.at) & says] = hour
@@ -219,6 +226,63 @@ def costs(
     return found
 
 
+def scores(rng: np.random.Generator, runs: int, at: list[int], rate: float) -> dict[str, Array]:
+    """A 0 to 1 score that fails `rate` of the time, harmful by exactly the margin, asked for HELD:
+    as a mean with and without its range, and as a rate over two cohorts."""
+    names = ("tollway", "tollway, cohorts re-weighted", "plug-in variance")
+    found = {name: np.full(runs, np.inf) for name in names}
+    criteria = Criteria(MARGIN, FLOOR)
+    for run in range(runs):
+        n, bad = np.zeros((2, 2)), np.zeros((2, 2))
+        for n_c, step in zip(at, np.diff([0, *at]), strict=True):
+            size = np.array(
+                [
+                    rng.multinomial(rng.negative_binomial(step, 0.1), [0.8, 0.2]),
+                    rng.multinomial(step, [0.8, 0.2]),
+                ]
+            )
+            n, bad = n + size, bad + rng.binomial(size, [[rate], [rate + MARGIN]])
+            arms = [
+                Arm(float(k), float(b), float(b)) for k, b in zip(n.sum(1), bad.sum(1), strict=True)
+            ]
+            strata = [
+                Stratum(
+                    str(k), weight, *(Arm(float(n[arm, k]), float(bad[arm, k])) for arm in (0, 1))
+                )
+                for k, weight in enumerate((0.8, 0.2))
+            ]
+            states = (
+                compare_mean(*arms, criteria, value_range=(0, 1)).state,
+                compare_strata(strata, criteria, is_rate=True).state,
+                compare_mean(*arms, criteria).state,
+            )
+            for name, state in zip(names, states, strict=True):
+                if state in (State.HELD, State.IMPROVED) and math.isinf(found[name][run]):
+                    found[name][run] = n_c
+    return found
+
+
+def pairs(
+    rng: np.random.Generator, runs: int, at: list[int], harm: float, claim: State
+) -> dict[str, Array]:
+    """Mirrored pairs of which about 8 % disagree; the candidate is worse by `harm`."""
+    found = np.full(runs, np.inf)
+    shares = [0.04 + harm, 0.04, 0.92 - harm]
+    for run in range(runs):
+        counts = np.zeros(3)
+        for n, step in zip(at, np.diff([0, *at]), strict=True):
+            counts += rng.multinomial(step, shares)
+            test = PairTest(PairCounts(n, float(counts[0]), float(counts[1])), 0.08)
+            if claim is State.HELD:
+                is_said = test.log_e_below(MARGIN) >= LOG_20
+            else:
+                is_said = counts[0] - counts[1] > FLOOR * n and test.log_e_above(0.0) >= LOG_20
+            if is_said:
+                found[run] = n
+                break
+    return {"tollway": found}
+
+
 def mann_whitney(baseline: Array, candidate: Array) -> bool:
     """Whether the candidate's values are larger, one-sided at 5 % (normal approximation)."""
     order = np.sort(baseline)
@@ -228,13 +292,10 @@ def mann_whitney(baseline: Array, candidate: Array) -> bool:
     return wins - n_b * n_c / 2 > Z_ONE_SIDED * deviation
 
 
-def slow_tail(
-    rng: np.random.Generator, runs: int, at: list[int], sigma: float
-) -> dict[str, Array]:
+def slow_tail(rng: np.random.Generator, runs: int, at: list[int], sigma: float) -> dict[str, Array]:
     """8 % of the candidate's calls take three times as long; share 10 %."""
     found = {
-        name: np.full(runs, np.inf)
-        for name in ("share above p95", "mean of logs", "Mann-Whitney")
+        name: np.full(runs, np.inf) for name in ("share above p95", "mean of logs", "Mann-Whitney")
     }
     p95 = sigma * float(stats.norm.ppf(0.95))
     test = Test(0.05, 0.05, 0.0, is_above=True)
@@ -243,8 +304,10 @@ def slow_tail(
         logs_c = rng.normal(0, sigma, at[-1]) + math.log(3) * (rng.random(at[-1]) < 0.08)
         sums = [(v.cumsum(), (v**2).cumsum(), (v > p95).cumsum()) for v in (logs_b, logs_c)]
         sizes = np.array(at, dtype=float)
-        picked = [tuple(x[(k * sizes).astype(int) - 1] for x in s)
-                  for k, s in zip((9, 1), sums, strict=True)]
+        picked = [
+            tuple(x[(k * sizes).astype(int) - 1] for x in s)
+            for k, s in zip((9, 1), sums, strict=True)
+        ]
         tails = Sums(9 * sizes, picked[0][2].astype(float), sizes, picked[1][2].astype(float))
         says = (tails.difference > 0.02) & (test.log_e(tails) >= LOG_20)
         found["share above p95"][run] = _first(says, at)

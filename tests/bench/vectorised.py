@@ -43,9 +43,7 @@ class Sums:
         return Sums(self.n_b[which], self.bad_b[which], self.n_c[which], self.bad_c[which])
 
     def divided(self, effect: Array) -> Sums:
-        return Sums(
-            self.n_b / effect, self.bad_b / effect, self.n_c / effect, self.bad_c / effect
-        )
+        return Sums(self.n_b / effect, self.bad_b / effect, self.n_c / effect, self.bad_c / effect)
 
     @property
     def difference(self) -> Array:
@@ -173,8 +171,6 @@ def check(rng: np.random.Generator) -> None:
 
 def _pure_log_e(sums: Sums, run: int, asked: Sequence[float], is_above: bool) -> float:
     prior, margin, bound = asked
-    counts = Counts(
-        *(float(x[run]) for x in (sums.n_b, sums.bad_b, sums.n_c, sums.bad_c))
-    )
+    counts = Counts(*(float(x[run]) for x in (sums.n_b, sums.bad_b, sums.n_c, sums.bad_c)))
     test = rate_test([counts], prior, margin)
     return test.log_e_above(bound) if is_above else test.log_e_below(bound)

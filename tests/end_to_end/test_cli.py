@@ -25,7 +25,12 @@ DEADLINE_S = 60
 
 def run(*arguments, **options):
     return subprocess.run(
-        [*TOLLWAY, *map(str, arguments)], capture_output=True, text=True, timeout=DEADLINE_S, **options
+        [*TOLLWAY, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+        **options,
     )
 
 
@@ -206,7 +211,9 @@ def test_missing_extra_is_named(tmp_path):
         "from tollway_processor.cli import main\n"
         "sys.exit(main(['serve']))\n"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
     assert (told.returncode, len(told.stderr.splitlines())) == (1, 1)
     assert "pip install 'tollway[processor]'" in told.stderr
 

@@ -203,7 +203,11 @@ CHAT = {
 
 
 def _chunk(delta: Any = None, **more: Any) -> dict[str, Any]:
-    choice = {"index": more.pop("index", 0), "delta": delta, "finish_reason": more.pop("finish", None)}
+    choice = {
+        "index": more.pop("index", 0),
+        "delta": delta,
+        "finish_reason": more.pop("finish", None),
+    }
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",

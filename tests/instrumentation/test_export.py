@@ -13,9 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-import tollway
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
+
+import tollway
 
 
 class Receiver:
@@ -25,19 +26,22 @@ class Receiver:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - http.server's name
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
                 receiver.paths.append(self.path)
                 receiver.headers.append(dict(self.headers))
                 receiver.requests.append(ExportTraceServiceRequest.FromString(body))
+                assert receiver.gate.wait(30), "the test never opened the gate"
                 self.send_response(status)
                 self.end_headers()
 
             def log_message(self, *args: Any) -> None:
                 return None
 
+        self.gate = threading.Event()
+        self.gate.set()
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.requests: list[Any] = []
@@ -255,3 +259,21 @@ def test_no_thread_beside_the_sdk_s(receiver: Receiver, wire: Any, samples: Any,
     new = set(threading.enumerate()) - before
     assert [thread.name for thread in new if not thread.name.startswith("OtelBatch")] == []
     handle.shutdown()
+
+
+def test_receiver_that_is_slow_to_answer_loses_nothing(receiver: Receiver) -> None:
+    handle = _start(receiver.url)
+    receiver.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        _span(handle, "first")
+        held = pool.submit(handle.flush)
+        deadline_s = time.monotonic() + 30
+        while not receiver.requests and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        for _ in range(6000):  # more than half of the queue, while one request is out
+            _span(handle, "later")
+        receiver.gate.set()
+        assert held.result()
+    assert handle.flush()
+    handle.shutdown()
+    assert len(receiver.names()) == 6001

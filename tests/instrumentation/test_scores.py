@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import tollway
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind
+
+import tollway
 from tollway import _guard
 
 EVENT = "gen_ai.evaluation.result"
@@ -123,8 +124,15 @@ def test_score_that_is_no_number_is_counted_and_warned_of_once(
 
 @pytest.mark.parametrize(
     ("trace_id", "span_id"),
-    [("xyz", None), ("", None), ("0" * 32, None), (None, "b7ad6b7169203331"), (-1, None),
-     ("0af7651916cd43dd8448eb211c80319c", "b7"), (2**128, None)],
+    [
+        ("xyz", None),
+        ("", None),
+        ("0" * 32, None),
+        (None, "b7ad6b7169203331"),
+        (-1, None),
+        ("0af7651916cd43dd8448eb211c80319c", "b7"),
+        (2**128, None),
+    ],
 )
 def test_score_with_a_bad_id_is_warned_of(
     spans: Any, caplog: pytest.LogCaptureFixture, trace_id: Any, span_id: Any

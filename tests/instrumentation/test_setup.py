@@ -11,11 +11,12 @@ from typing import Any
 
 import openai
 import pytest
-import tollway
 from openai import _base_client
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import tollway
 
 LIBRARY = Path(tollway.__file__).parents[1]
 
@@ -26,7 +27,12 @@ def _run(code: str, **environment: str) -> Any:
     env = {**os.environ, "PYTHONPATH": path, **environment}
     env.pop("PYTEST_CURRENT_TEST", None)
     done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]), done.stderr
@@ -42,7 +48,15 @@ def _functions() -> list[Any]:
 
 def test_public_names_are_those_of_all() -> None:
     visible = {name for name in vars(tollway) if not name.startswith("_")}
-    modules = {"annotations", "attributes", "scores", "openai", "langchain", "instrumentors", "VERSION"}
+    modules = {
+        "annotations",
+        "attributes",
+        "scores",
+        "openai",
+        "langchain",
+        "instrumentors",
+        "VERSION",
+    }
     assert visible - modules == set(tollway.__all__) - {"__version__"}
     assert tollway.__version__
 
@@ -219,7 +233,9 @@ def test_double_instrumentation_is_named(
     record()
     record()
 
-    (warning,) = [r.getMessage() for r in caplog.records if "double instrumentation" in r.getMessage()]
+    (warning,) = [
+        r.getMessage() for r in caplog.records if "double instrumentation" in r.getMessage()
+    ]
     assert all(name in warning for name in installed)
 
 
@@ -245,18 +261,22 @@ def test_instrumentors_of_the_entry_points(wire: Any, samples: Any, ask: Any) ->
 
 
 def test_failure_inside_the_library_is_logged_once_and_counted(
-    record: Any, wire: Any, samples: Any, ask: Any, monkeypatch: pytest.MonkeyPatch,
+    record: Any,
+    wire: Any,
+    samples: Any,
+    ask: Any,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     from tollway import _guard
-    from tollway.openai import call, patch
+    from tollway.openai import call, patch, start
 
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
     spans = record()
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
-    for place in ((call, "request_attributes"), (call, "answer_attributes"), (patch, "begin")):
+    for place in ((start, "request_attributes"), (call, "answer_attributes"), (patch, "begin")):
         monkeypatch.setattr(*place, broken)
         for _ in range(2):
             assert ask(wire.says(samples.chat()).client()).id == "chatcmpl-1"

@@ -17,13 +17,26 @@ from tollway import attributes as attr
 from tollway._context import is_suppressed, llm_call_owner
 from tollway._guard import guard
 from tollway._setup import State
-from tollway._span import CallSpan, end_orphans
+from tollway._span import CallSpan, end_orphans, end_safely
 from tollway.langchain import kinds, scopes, tool_runs
-from tollway.langchain.endings import ABANDONED, end_now_or_soon, end_with_error
+from tollway.langchain.endings import ABANDONED, end_with_error
 from tollway.langchain.fallbacks import current_attempt
 from tollway.langchain.llm_calls import CHAT, COMPLETION, LlmRun, request_attributes
 from tollway.langchain.runs import NOTHING, Run, Runs
 from tollway.langchain.starts import Start, serialized_name, value_text
+
+# A guard has no state of its own: one a hook, not one a call.
+_CHAIN_START = guard("langchain chain start")
+_CHAT_MODEL_START = guard("langchain chat model start")
+_LLM_START = guard("langchain llm start")
+_TOOL_START = guard("langchain tool start")
+_TOOL_END = guard("langchain tool end")
+_RETRIEVER_START = guard("langchain retriever start")
+_END = guard("langchain end")
+_LLM_END = guard("langchain llm end")
+# Inside the others: what of a value or an answer cannot be read must not cost the span.
+_VALUE = guard("langchain value")
+_REQUEST = guard("langchain request")
 
 
 class TollwayCallback(BaseCallbackHandler):
@@ -57,10 +70,12 @@ class TollwayCallback(BaseCallbackHandler):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        with guard("langchain chain start"):
+        with _CHAIN_START:
+            named = name or serialized_name(serialized) or "chain"
+            if self._is_passed_through(run_id, named, kwargs):
+                return
             start = self._start(run_id, kwargs)
             if start is not None:
-                named = name or serialized_name(serialized) or "chain"
                 self._start_chain(start, named, run_type, inputs)
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -72,14 +87,14 @@ class TollwayCallback(BaseCallbackHandler):
     def on_chat_model_start(
         self, serialized: dict[str, Any], messages: list[list[Any]], *, run_id: UUID, **kwargs: Any
     ) -> None:
-        with guard("langchain chat model start"):
+        with _CHAT_MODEL_START:
             prompt = messages[0] if messages else []
             self._start_llm(CHAT, serialized, prompt, run_id, kwargs)
 
     def on_llm_start(
         self, serialized: dict[str, Any], prompts: list[str], *, run_id: UUID, **kwargs: Any
     ) -> None:
-        with guard("langchain llm start"):
+        with _LLM_START:
             prompt = prompts[0] if prompts else ""
             self._start_llm(COMPLETION, serialized, prompt, run_id, kwargs)
 
@@ -110,7 +125,7 @@ class TollwayCallback(BaseCallbackHandler):
         tool_call_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        with guard("langchain tool start"):
+        with _TOOL_START:
             start, state = self._start(run_id, kwargs), self._state
             if start is None or state is None:
                 return
@@ -122,11 +137,12 @@ class TollwayCallback(BaseCallbackHandler):
             tool_runs.record_arguments(state, call, inputs, input_str)
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        with guard("langchain tool end"):
+        with _TOOL_END:
             run, state = self.runs.pop(run_id), self._state
             if run is not None and run.call is not None:
                 if state is not None:
-                    tool_runs.record_result(state, run.call, output)
+                    with _VALUE:
+                        tool_runs.record_result(state, run.call, output)
                 run.call.finish()
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
@@ -141,7 +157,7 @@ class TollwayCallback(BaseCallbackHandler):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        with guard("langchain retriever start"):
+        with _RETRIEVER_START:
             start, state = self._start(run_id, kwargs), self._state
             if start is None or state is None:
                 return
@@ -169,11 +185,26 @@ class TollwayCallback(BaseCallbackHandler):
 
     def _start(self, run_id: UUID, told: Mapping[str, Any]) -> Start | None:
         end_orphans()
-        if self._state is None or is_suppressed():
+        ambient = otel_context.get_current()
+        if self._state is None or is_suppressed(ambient):
             return None
-        return Start(
-            self.runs, run_id, told.get("parent_run_id"), told.get("tags"), told.get("metadata")
-        )
+        get = told.get
+        return Start(self.runs, ambient, run_id, get("parent_run_id"), get("tags"), get("metadata"))
+
+    def _is_passed_through(self, run_id: UUID, name: str, told: Mapping[str, Any]) -> bool:
+        """Let plumbing that says nothing of its own stand for the run above it.
+
+        The short way of what `_start_chain` comes to in the end: a chain is mostly such runs.
+        """
+        parent = self.runs.get(told.get("parent_run_id"))
+        if parent is None or self._state is None or self._state.langchain_mode == "all":
+            return False
+        if kinds.says_more(name, told.get("metadata"), told.get("tags")):
+            return False
+        if current_attempt.get() is not None or scopes.untaken(kinds.GRAPH) is not None:
+            return False
+        self.runs.put(run_id, parent)
+        return True
 
     def _start_chain(self, start: Start, name: str, run_type: str | None, inputs: Any) -> None:
         state = self._state
@@ -181,7 +212,7 @@ class TollwayCallback(BaseCallbackHandler):
             return
         parent = start.parent
         is_root = parent is None
-        scope = scopes.untaken("graph")
+        scope = scopes.untaken(kinds.GRAPH)
         if scope is not None:
             kind = kinds.graph_kind(scope.component)
         else:
@@ -189,7 +220,8 @@ class TollwayCallback(BaseCallbackHandler):
         is_shown = kinds.is_shown(
             kind, state.langchain_mode, start.context, run_type, is_root=is_root
         )
-        if not is_shown and start.share():
+        is_left_out = not is_shown or (scope is None and start.is_unsampled)
+        if is_left_out and start.share():
             return
         run = Run(start.run_id, kind, parent)
         if not is_shown:
@@ -199,8 +231,8 @@ class TollwayCallback(BaseCallbackHandler):
             scope.run = run
             start.configure(scope.configurable)
         attributes = start.attributes(kind, name)
-        attributes.update(kinds.chain_attributes(kind, name, is_root=is_root))
-        call = start.show(state, run, kinds.span_name(kind, name, is_root=is_root), attributes)
+        span_name = kinds.describe(kind, name, attributes, is_root=is_root)
+        call = start.show(state, run, span_name, attributes)
         if call.is_recording and state.content.enabled:
             run.input = value_text(state, inputs)
 
@@ -217,15 +249,20 @@ class TollwayCallback(BaseCallbackHandler):
         fallback = NOTHING if attempt is None else attempt.attributes()
         run.facts = {**start.attributes(operation, name), **fallback}
         params = told.get("invocation_params") or NOTHING
-        request = request_attributes(operation, start.metadata or NOTHING, params)
-        run.attributes = {**run.facts, **request}
+        run.attributes = dict(run.facts)
+        with _REQUEST:
+            run.attributes.update(request_attributes(operation, start.metadata or NOTHING, params))
+            run.tools = params.get("tools")
         first = scope.run if scope is not None else None
         run.begin(state, start.context, first.owner if isinstance(first, LlmRun) else None)
         self.runs.put(run_id, run)
         llm_call_owner.set(run.owner)
         if scope is not None:
-            scope.run = scope.run or run
-            # One request may answer many prompts: then it is no more the one's than the other's.
+            if scope.run is None:
+                scope.run = run
+            else:
+                # The requests to come are no more this prompt's than the first one's.
+                scope.siblings.append(run)
             otel_context.attach(run.context if scope.run is run else start.context)
 
     def _end(
@@ -235,23 +272,30 @@ class TollwayCallback(BaseCallbackHandler):
         value: Any = None,
         error: BaseException | None = None,
     ) -> None:
-        with guard("langchain end"):
+        with _END:
             run, state = self.runs.pop(run_id), self._state
             if run is None or run.call is None:
                 return
             text: str | None = None
             if attribute and state is not None and run.call.is_recording and state.content.enabled:
-                text = value_text(state, value)
+                with _VALUE:
+                    text = value_text(state, value)
             found = run.last_attributes(attribute, text)
-            end_now_or_soon(error, functools.partial(_finish, run.call, found, error))
+            if isinstance(error, GeneratorExit):
+                end_safely(functools.partial(_finish, run.call, found, error))
+            else:
+                _finish(run.call, found, error)
 
     def _end_llm(
         self, run_id: UUID, response: LLMResult | None, error: BaseException | None
     ) -> None:
-        with guard("langchain llm end"):
+        with _LLM_END:
             run, state = self.runs.pop(run_id), self._state
             if state is not None and isinstance(run, LlmRun):
-                end_now_or_soon(error, functools.partial(run.end, state, response, error))
+                if isinstance(error, GeneratorExit):
+                    end_safely(functools.partial(run.end, state, response, error))
+                else:
+                    run.end(state, response, error)
 
 
 def _finish(call: CallSpan, found: Mapping[str, Any], error: BaseException | None) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tollway import attributes as attr
-from tollway._span import CallSpan, end_safely
+from tollway._span import CallSpan
 from tollway.langchain.kinds import is_interrupt
 
 COMPLETED = "completed"
@@ -28,11 +26,3 @@ def end_with_error(call: CallSpan, error: BaseException, *, is_request: bool = F
         call.set(attr.LANGGRAPH_INTERRUPTED, True)
     else:
         call.fail(error)
-
-
-def end_now_or_soon(error: BaseException | None, end: Callable[[], object]) -> None:
-    """Run what ends a run's span; where a collected generator does, not in the midst of a lock."""
-    if isinstance(error, GeneratorExit):
-        end_safely(end)
-    else:
-        end()

@@ -9,6 +9,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from tollway import attributes as attr
+from tollway.langchain.labels import Tags, has_labels, read_tags
 from tollway.langchain.runs import Run
 
 GRAPH = "graph"
@@ -19,8 +20,7 @@ _OUTLINE = frozenset({GRAPH, AGENT, NODE})
 
 _NAMED_BY_SPAN = frozenset({GRAPH, AGENT, NODE, CHAIN})
 _LEAF_TYPES = frozenset({"prompt", "parser"})
-_PLUMBING_TAGS = ("seq:step:", "graph:step:", "map:key:", "retry:attempt:", "langsmith:")
-_RETRY_TAG = "retry:attempt:"
+_AGENT_NAMES = frozenset({"AgentExecutor"})
 _AGENT_NODES = ({"agent", "tools"}, {"model", "tools"})
 
 
@@ -38,13 +38,23 @@ def graph_kind(graph: Any) -> str:
 
 def chain_kind(name: str, metadata: Mapping[str, Any] | None, parent: Run | None) -> str:
     """Return what a chain run is that is no graph itself."""
-    if name == "AgentExecutor":
+    if name in _AGENT_NAMES:
         return AGENT
     # Runs below a node inherit its metadata; only the node itself differs in it from its parent.
     if metadata and parent is not None and metadata.get("langgraph_node") == name:
         is_node = parent.kind in (GRAPH, AGENT) or parent.node != name
         return NODE if is_node else CHAIN
     return CHAIN
+
+
+def says_more(name: str, metadata: Mapping[str, Any] | None, tags: Sequence[str] | None) -> bool:
+    """Tell whether a chain run may be more than plumbing, or may set labels."""
+    if name in _AGENT_NAMES or (
+        metadata and ("langgraph_node" in metadata or has_labels(metadata))
+    ):
+        return True
+    said = read_tags(tags)
+    return bool(said.labels) or said.attempt is not None
 
 
 def is_shown(
@@ -62,29 +72,21 @@ def is_shown(
     return not trace.get_current_span(context).get_span_context().is_valid
 
 
-def span_name(kind: str, name: str, *, is_root: bool) -> str:
-    """Return the name of a chain run's span."""
+def describe(kind: str, name: str, attributes: dict[str, Any], *, is_root: bool) -> str:
+    """Return the name of a chain run's span, and add to its attributes what it is."""
     if kind == AGENT:
+        attributes[attr.GEN_AI_OPERATION_NAME] = "invoke_agent"
+        attributes[attr.GEN_AI_AGENT_NAME] = name
         return f"invoke_agent {name}"
     if kind == GRAPH or (kind == CHAIN and is_root):
+        attributes[attr.GEN_AI_OPERATION_NAME] = "invoke_workflow"
+        attributes[attr.GEN_AI_WORKFLOW_NAME] = name
         return f"invoke_workflow {name}"
     return f"{kind} {name}"
 
 
-def chain_attributes(kind: str, name: str, *, is_root: bool) -> dict[str, Any]:
-    """Return what a chain run's span says about what it is."""
-    found: dict[str, Any] = {}
-    if kind == AGENT:
-        found[attr.GEN_AI_OPERATION_NAME] = "invoke_agent"
-        found[attr.GEN_AI_AGENT_NAME] = name
-    elif kind == GRAPH or (kind == CHAIN and is_root):
-        found[attr.GEN_AI_OPERATION_NAME] = "invoke_workflow"
-        found[attr.GEN_AI_WORKFLOW_NAME] = name
-    return found
-
-
 def run_attributes(
-    kind: str, name: str, metadata: Mapping[str, Any] | None, tags: Sequence[str] | None
+    kind: str, name: str, metadata: Mapping[str, Any] | None, tags: Tags
 ) -> dict[str, Any]:
     """Return what every run's span says: type, name, graph node, and the app's own tags."""
     found: dict[str, Any] = {attr.LANGCHAIN_RUN_TYPE: kind}
@@ -97,19 +99,9 @@ def run_attributes(
             step = metadata.get("langgraph_step")
             if kind == NODE and isinstance(step, int):
                 found[attr.LANGGRAPH_STEP] = step
-    if tags:
-        own = [tag for tag in tags if not tag.startswith(_PLUMBING_TAGS)]
-        if own:
-            found[attr.LANGCHAIN_TAGS] = own
+    if tags.own:
+        found[attr.LANGCHAIN_TAGS] = tags.own
     return found
-
-
-def retry_attempt(tags: Sequence[str] | None) -> int | None:
-    """Return which attempt of `with_retry` a run is, None for the first."""
-    for tag in tags or ():
-        if tag.startswith(_RETRY_TAG) and tag[len(_RETRY_TAG) :].isdigit():
-            return int(tag[len(_RETRY_TAG) :])
-    return None
 
 
 def is_interrupt(error: BaseException) -> bool:

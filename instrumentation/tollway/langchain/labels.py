@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,24 +24,60 @@ _OF_KEY = {
 }
 _KEYS = frozenset(_OF_KEY)
 _CONFIGURABLE = frozenset({"session_id", "thread_id", "user_id"})
+_RETRY_TAG = "retry:attempt:"
+_PLUMBING_TAGS = ("seq:step:", "graph:step:", "map:key:", _RETRY_TAG, "langsmith:")
 _OF_TAG = {"route": attr.ROUTE, "cohort": attr.COHORT, "variant": attr.VARIANT}
 _NOTHING: Mapping[str, str] = {}
 
 
-def labels_of(metadata: Mapping[str, Any] | None, tags: Sequence[str] | None) -> Mapping[str, str]:
+class Tags:
+    """What a run's tags say."""
+
+    __slots__ = ("attempt", "labels", "own")
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        parted = [tag.partition(":") for tag in tags]
+        self.labels = {
+            _OF_TAG[name]: value for name, _, value in parted if name in _OF_TAG and value
+        }
+        self.own = [tag for tag in tags if not tag.startswith(_PLUMBING_TAGS)]
+        """The app's own, without those that LangChain numbers its steps with."""
+        self.attempt: int | None = None
+        """Which attempt of `with_retry` the run is, None for the first."""
+        for tag in tags:
+            number = tag.removeprefix(_RETRY_TAG)
+            if number is not tag and number.isdigit():
+                self.attempt = int(number)
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_tags(tags: tuple[str, ...]) -> Tags:
+    return Tags(tags)
+
+
+NO_TAGS = Tags(())
+
+
+def read_tags(tags: Sequence[str] | None) -> Tags:
+    """Return what tags say; most runs have the same few, so it is kept."""
+    return _read_tags(tuple(tags)) if tags else NO_TAGS
+
+
+def labels_of(metadata: Mapping[str, Any] | None, tags: Tags) -> Mapping[str, str]:
     """Return the labels in a run's metadata and in its tags `route:…`, `cohort:…`, `variant:…`.
 
     Metadata wins.
     """
-    labels: dict[str, str] = {}
-    if tags:
-        for tag in tags:
-            name, colon, value = tag.partition(":")
-            if colon and value and name in _OF_TAG:
-                labels[_OF_TAG[name]] = value
-    if metadata and not _KEYS.isdisjoint(metadata):
-        _read(metadata, _KEYS, labels)
-    return labels or _NOTHING
+    if not metadata or _KEYS.isdisjoint(metadata):
+        return tags.labels
+    labels = dict(tags.labels)
+    _read(metadata, _KEYS, labels)
+    return labels
+
+
+def has_labels(metadata: Mapping[str, Any]) -> bool:
+    """Tell whether metadata has a key that sets a label."""
+    return not _KEYS.isdisjoint(metadata)
 
 
 def labels_of_configurable(configurable: Mapping[str, Any]) -> Mapping[str, str]:

@@ -17,43 +17,41 @@ from opentelemetry.trace import SpanKind, set_span_in_context
 
 from tollway import attributes as attr
 from tollway._context import LlmCallOwner
+from tollway._guard import guard
 from tollway._setup import State
 from tollway._span import CallSpan
 from tollway.langchain.endings import COMPLETED, end_with_error
 from tollway.langchain.generations import answer_attributes, is_cache_hit
-from tollway.langchain.messages import messages_json
+from tollway.langchain.messages import messages_json, tools_json
 from tollway.langchain.providers import provider_name
 from tollway.langchain.runs import NOTHING, Run
 from tollway.langchain.scopes import Scope
 
+_ANSWER = guard("langchain answer")
+_MESSAGES = guard("langchain messages")
 CHAT = "chat"
 COMPLETION = "text_completion"
 
 _MODEL_KEYS = ("model", "model_name", "model_id", "azure_deployment", "deployment_name")
 _CLIENT_FIELDS = ("root_client", "root_async_client", "client", "async_client")
-_PARAMETERS = (
-    (attr.GEN_AI_REQUEST_TEMPERATURE, ("temperature", "ls_temperature"), (int, float)),
-    (attr.GEN_AI_REQUEST_MAX_TOKENS, ("max_tokens", "max_completion_tokens", "ls_max_tokens"), int),
-    (attr.GEN_AI_REQUEST_TOP_P, ("top_p",), (int, float)),
-    (attr.GEN_AI_REQUEST_TOP_K, ("top_k",), (int, float)),
-    (attr.GEN_AI_REQUEST_SEED, ("seed",), int),
-    (attr.GEN_AI_REQUEST_FREQUENCY_PENALTY, ("frequency_penalty",), (int, float)),
-    (attr.GEN_AI_REQUEST_PRESENCE_PENALTY, ("presence_penalty",), (int, float)),
-)
+_NUMBERS = {
+    "temperature": attr.GEN_AI_REQUEST_TEMPERATURE,
+    "ls_temperature": attr.GEN_AI_REQUEST_TEMPERATURE,
+    "max_tokens": attr.GEN_AI_REQUEST_MAX_TOKENS,
+    "max_completion_tokens": attr.GEN_AI_REQUEST_MAX_TOKENS,
+    "ls_max_tokens": attr.GEN_AI_REQUEST_MAX_TOKENS,
+    "top_p": attr.GEN_AI_REQUEST_TOP_P,
+    "top_k": attr.GEN_AI_REQUEST_TOP_K,
+    "seed": attr.GEN_AI_REQUEST_SEED,
+    "frequency_penalty": attr.GEN_AI_REQUEST_FREQUENCY_PENALTY,
+    "presence_penalty": attr.GEN_AI_REQUEST_PRESENCE_PENALTY,
+}
 
 
 class LlmRun(Run):
     """A live model call."""
 
-    __slots__ = (
-        "_first_token_ns",
-        "_prompt",
-        "_scope",
-        "_started_ns",
-        "attributes",
-        "facts",
-        "owner",
-    )
+    input_name = attr.GEN_AI_INPUT_MESSAGES
 
     def __init__(
         self, run_id: UUID, kind: str, parent: Run | None, prompt: Any, scope: Scope | None
@@ -65,11 +63,15 @@ class LlmRun(Run):
         self.owner: LlmCallOwner | None = None
         self._prompt = prompt
         self._scope = scope
+        self.tools: Any = None
+        """The tools offered, as the provider is told of them."""
         self._started_ns = time.time_ns()
         self._first_token_ns: int | None = None
 
     def begin(self, state: State, context: Context, owner: LlmCallOwner | None) -> None:
         """Start the span, unless the call's client will; owner: of a call made for many prompts."""
+        if self._scope is not None and self._scope.is_stream:
+            self.attributes[attr.GEN_AI_REQUEST_STREAM] = True
         self.context = context
         if not (state.openai_active and self._has_openai_client()):
             self._open(state, context)
@@ -98,7 +100,8 @@ class LlmRun(Run):
         if call is None or not call.is_open:
             return
         if call.is_recording:
-            self._answer(state, call, response, error, is_told=is_told)
+            with _ANSWER:
+                self._answer(state, call, response, error, is_told=is_told)
             if error is not None:
                 is_stream = self._scope is not None and self._scope.is_stream
                 end_with_error(call, error, is_request=not is_stream)
@@ -118,9 +121,11 @@ class LlmRun(Run):
         self.call = CallSpan(span, state.content)
         self.context = set_span_in_context(span, context)
         if self.call.is_recording and state.content.enabled and self._prompt is not None:
-            self.call.set(
-                attr.GEN_AI_INPUT_MESSAGES, state.content.json(_prompt_json(self._prompt))
-            )
+            with _MESSAGES:
+                self.input = state.content.messages(_prompt_json(self._prompt))
+                if state.capture_tool_definitions and self.tools:
+                    tools = state.content.json(tools_json(self.tools))
+                    self.call.set(attr.GEN_AI_TOOL_DEFINITIONS, tools)
         self._prompt = None
 
     def _answer(
@@ -132,7 +137,7 @@ class LlmRun(Run):
         *,
         is_told: bool,
     ) -> None:
-        found: dict[str, Any] = {attr.LLM_LATENCY_MS: self._latency_ns() / 1e6}
+        found = self.last_attributes(attr.LLM_LATENCY_MS, self._latency_ns() / 1e6)
         if self._first_token_ns is not None:
             seconds = (self._first_token_ns - self._started_ns) / 1e9
             found[attr.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
@@ -172,7 +177,8 @@ class LlmRun(Run):
 
     def _has_openai_client(self) -> bool:
         if self._scope is None:
-            return False
+            # The model itself is not at hand; at worst the span is started as the call ends.
+            return str(self.attributes.get(attr.GEN_AI_PROVIDER_NAME)).endswith("openai")
         fields = getattr(self._scope.component, "__dict__", {})
         for name in _CLIENT_FIELDS:
             client = fields.get(name)
@@ -192,12 +198,13 @@ def request_attributes(
     model = _model(metadata, params)
     if model is not None:
         found[attr.GEN_AI_REQUEST_MODEL] = model
-    for attribute, keys, types in _PARAMETERS:
-        for key in keys:
-            value = params.get(key, metadata.get(key))
-            if isinstance(value, types) and not isinstance(value, bool):
-                found[attribute] = value
-                break
+    for source in (metadata, params):
+        for key in source:
+            attribute = _NUMBERS.get(key)
+            if attribute is not None:
+                value = source[key]
+                if isinstance(value, (int, float)) and not isinstance(value, bool):
+                    found[attribute] = value
     stop = params.get("stop") or metadata.get("ls_stop")
     if isinstance(stop, (list, tuple)) and stop:
         found[attr.GEN_AI_REQUEST_STOP_SEQUENCES] = [str(word) for word in stop]

@@ -5,7 +5,7 @@ What of it may leave the process, and how long it may be, is the content policy'
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.documents import Document
@@ -32,8 +32,9 @@ _MAX_DEPTH = 4
 
 def message_json(message: BaseMessage) -> dict[str, Any]:
     """Return one message: role and parts."""
-    role = _ROLES.get(message.type) or getattr(message, "role", None) or message.type
-    if isinstance(message, ToolMessage):
+    kind = message.type
+    role = _ROLES.get(kind) or getattr(message, "role", None) or kind
+    if role == "tool" and isinstance(message, ToolMessage):
         response = {
             "type": "tool_call_response",
             "id": message.tool_call_id,
@@ -41,7 +42,7 @@ def message_json(message: BaseMessage) -> dict[str, Any]:
         }
         return {"role": role, "parts": [response]}
     parts = _parts(message.content)
-    if isinstance(message, AIMessage):
+    if role == "assistant" and isinstance(message, AIMessage):
         parts.extend(tool_call_part(call) for call in message.tool_calls)
         parts.extend(tool_call_part(call) for call in message.invalid_tool_calls)
     return {"role": role, "parts": parts}
@@ -62,28 +63,60 @@ def tool_call_part(call: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def tools_json(tools: Sequence[Any]) -> list[Any]:
+    """Return tool definitions flat, as the conventions have them; odd ones as they are."""
+    told: list[Any] = []
+    for tool in tools:
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        flat = isinstance(function, Mapping)
+        told.append({"type": "function", **function} if flat and function else tool)
+    return told
+
+
 def value_json(value: Any, depth: int = 0) -> Any:
     """Return a value of a run with the LangChain objects in it made readable.
 
     Messages, prompts and documents down to a few levels; other objects are left as they are.
     """
-    if value is None or isinstance(value, (str, int, float, bool)):
+    convert = _converters.get(type(value), _UNSEEN)
+    if convert is _UNSEEN:
+        convert = _converter(type(value))
+    return value if convert is None else convert(value, depth)
+
+
+def _mapping_json(value: Mapping[Any, Any], depth: int) -> Any:
+    if depth >= _MAX_DEPTH:
         return value
-    if isinstance(value, BaseMessage):
-        return message_json(value)
-    if isinstance(value, PromptValue):
-        return messages_json(value.to_messages())
-    if isinstance(value, Document):
-        return {"content": value.page_content, "id": value.id, "metadata": value.metadata}
-    return _nested_json(value, depth + 1) if depth < _MAX_DEPTH else value
+    return {key: value_json(item, depth + 1) for key, item in value.items()}
 
 
-def _nested_json(value: Any, depth: int) -> Any:
-    if isinstance(value, Mapping):
-        return {key: value_json(item, depth) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [value_json(item, depth) for item in value]
-    return value
+def _list_json(value: Sequence[Any], depth: int) -> Any:
+    return [value_json(item, depth + 1) for item in value] if depth < _MAX_DEPTH else value
+
+
+def _document_json(value: Document, _: int) -> Any:
+    return {"content": value.page_content, "id": value.id, "metadata": value.metadata}
+
+
+_Convert = Callable[[Any, int], Any]
+_CONVERT: Sequence[tuple[Any, _Convert]] = (
+    (BaseMessage, lambda value, _: message_json(value)),
+    (PromptValue, lambda value, _: messages_json(value.to_messages())),
+    (Document, _document_json),
+    (Mapping, _mapping_json),
+    ((list, tuple), _list_json),
+)
+_UNSEEN: Any = object()
+_MAX_TYPES = 1024
+# isinstance on these abstract classes takes a microsecond each, and a chain asks for each value.
+_converters: dict[type, _Convert | None] = {}
+
+
+def _converter(kind: type) -> _Convert | None:
+    found = next((convert for base, convert in _CONVERT if issubclass(kind, base)), None)
+    if len(_converters) < _MAX_TYPES:
+        _converters[kind] = found
+    return found
 
 
 def _parts(content: Any) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
 from tollway import attributes as attr
 from tollway._context import with_labels
@@ -19,52 +19,45 @@ MAX_LIVE_RUNS = 4096
 """LangChain forgets the end of some runs (a cancelled one); beyond this the oldest is given up."""
 
 RUN_KEY = otel_context.create_key("tollway-langchain-run")
+# The key that OpenTelemetry keeps the current span under, to set both with one copy.
+_SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 NOTHING: Mapping[str, Any] = {}
 
 
 class Run:
     """One live run: the context of the code inside it, and its span where it is shown."""
 
-    __slots__ = (
-        "call",
-        "context",
-        "extra",
-        "fallbacks",
-        "given",
-        "input",
-        "kind",
-        "node",
-        "parent",
-        "run_id",
-    )
+    # Defaults on the class: most runs change few of them, and a chain starts many runs.
+    call: CallSpan | None = None
+    context = Context()
+    node: Any = None
+    """The graph node that the run is, or is part of."""
+    given: Mapping[str, str] = NOTHING
+    """The labels that the config of this run, or of a run above it, has set."""
+    extra: Mapping[str, Any] = NOTHING
+    """Attributes that a run not shown leaves to the calls under it."""
+    fallbacks = 0
+    input: str | None = None
+    """What is recorded as its input, set with the output: one lock of the span less."""
+    input_name = attr.INPUT_VALUE
 
     def __init__(self, run_id: UUID, kind: str, parent: Run | None) -> None:
         self.run_id = run_id
         self.kind = kind
         self.parent = parent
-        self.node: Any = None
-        """The graph node that the run is, or is part of."""
-        self.call: CallSpan | None = None
-        self.context: Context = Context()
-        self.given: Mapping[str, str] = NOTHING
-        """The labels that the config of this run, or of a run above it, has set."""
-        self.extra: Mapping[str, Any] = NOTHING
-        """Attributes that a run not shown leaves to the calls under it."""
-        self.fallbacks = 0
-        self.input: str | None = None
-        """What is recorded as its input, set with the output: one lock of the span less."""
 
     def enter(self, context: Context, span: Span | None = None) -> None:
         """Make the context of the code inside the run, from the one it was started in."""
+        values = {**context, RUN_KEY: self}
         if span is not None:
-            context = set_span_in_context(span, context)
-        self.context = otel_context.set_value(RUN_KEY, self, context)
+            values[_SPAN_KEY] = span
+        self.context = Context(values)
 
     def last_attributes(self, name: str | None, value: Any) -> dict[str, Any]:
         """Return what is set on the span as it ends: its input, and one more where it is known."""
         found: dict[str, Any] = {}
         if self.input is not None:
-            found[attr.INPUT_VALUE] = self.input
+            found[self.input_name] = self.input
         if name is not None and value is not None:
             found[name] = value
         return found
@@ -82,7 +75,8 @@ class Runs:
     """The live runs by id. A run that is not shown may share the entry of the one above it."""
 
     def __init__(self, give_up: Callable[[Run], None]) -> None:
-        self._live: dict[UUID, Run] = {}
+        # By the id's number: a UUID hashes and compares in Python, a microsecond a look-up.
+        self._live: dict[int, Run] = {}
         self._give_up = give_up
 
     def __len__(self) -> int:
@@ -93,21 +87,24 @@ class Runs:
 
     def get(self, run_id: UUID | None) -> Run | None:
         """Return the run that an id stands for, None when it is unknown or ended."""
-        return None if run_id is None else self._live.get(run_id)
+        return None if run_id is None else self._live.get(run_id.int)
 
     def put(self, run_id: UUID, run: Run) -> None:
         """Enter a run, or an alias of one; of too many entries the oldest is given up."""
-        self._live[run_id] = run
+        self._live[run_id.int] = run
         while len(self._live) > MAX_LIVE_RUNS:
             oldest = next(iter(self._live), None)
-            given_up = None if oldest is None else self.pop(oldest)
+            given_up = None if oldest is None else self._pop(oldest)
             if given_up is not None:
                 self._give_up(given_up)
 
     def pop(self, run_id: UUID) -> Run | None:
         """Remove an entry; return its run, None when the id was an alias or unknown."""
-        run = self._live.pop(run_id, None)
-        return run if run is not None and run.run_id == run_id else None
+        return self._pop(run_id.int)
+
+    def _pop(self, number: int) -> Run | None:
+        run = self._live.pop(number, None)
+        return run if run is not None and run.run_id.int == number else None
 
     def clear(self) -> None:
         """Give up every run."""
@@ -116,13 +113,12 @@ class Runs:
             self._give_up(run)
 
 
-def context_under(parent: Run | None) -> Context:
+def context_under(parent: Run | None, ambient: Context) -> Context:
     """Return the context that a new run starts in.
 
     The current one where it lies inside the parent's body (spans of the app's own in between
     count), else the parent's: a thread without our context, or a step pulled by its neighbour.
     """
-    ambient = otel_context.get_current()
     if parent is None or ambient.get(RUN_KEY) is parent:
         return ambient
     return parent.context

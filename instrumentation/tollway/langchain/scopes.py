@@ -28,7 +28,16 @@ _Tokens = tuple[Token["Scope | None"], Token[Context], Token[LlmCallOwner | None
 class Scope:
     """One call of a component, and the run that the callback started in it."""
 
-    __slots__ = ("_busy_ns", "_step_ns", "component", "configurable", "is_stream", "kind", "run")
+    __slots__ = (
+        "_busy_ns",
+        "_step_ns",
+        "component",
+        "configurable",
+        "is_stream",
+        "kind",
+        "run",
+        "siblings",
+    )
 
     def __init__(
         self,
@@ -43,6 +52,8 @@ class Scope:
         self.configurable: Mapping[str, Any] = configurable or {}
         self.is_stream = is_stream
         self.run: Run | None = None
+        self.siblings: list[Run] = []
+        """The runs of further prompts, where one call answers many."""
         self._busy_ns = 0
         self._step_ns = 0
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from tollway import attributes as attr
@@ -14,7 +15,13 @@ from tollway._setup import State
 from tollway._span import CallSpan
 from tollway.langchain import kinds
 from tollway.langchain.fallbacks import current_attempt
-from tollway.langchain.labels import complete, fresh, labels_of, labels_of_configurable
+from tollway.langchain.labels import (
+    complete,
+    fresh,
+    labels_of,
+    labels_of_configurable,
+    read_tags,
+)
 from tollway.langchain.messages import value_json
 from tollway.langchain.runs import NOTHING, Run, Runs, context_under
 
@@ -37,6 +44,7 @@ class Start:
     def __init__(
         self,
         runs: Runs,
+        ambient: Context,
         run_id: UUID,
         parent_run_id: UUID | None,
         tags: Sequence[str] | None,
@@ -46,25 +54,24 @@ class Start:
         attempt = current_attempt.get()
         if attempt is not None:
             parent = attempt.adopt(parent)
-        given = parent.given if parent is not None else NOTHING
-        labels = fresh(labels_of(metadata, tags), given)
-        context = context_under(parent)
         self._runs = runs
-        self._labels = labels
-        self._given = {**given, **labels} if labels else given
-        self.context = with_labels(complete(labels, context), context) if labels else context
-        self.parent = parent
         self.run_id = run_id
-        self.tags = tags
+        self.parent = parent
         self.metadata = metadata
-        self.extra = self._extra()
-
-    def _extra(self) -> Mapping[str, Any]:
-        """Return what a run above that has no span left to this one, and which retry this is."""
-        parent = self.parent
-        inherited = parent.extra if parent is not None else NOTHING
-        attempt = kinds.retry_attempt(self.tags)
-        return inherited if attempt is None else {**inherited, attr.RETRY_ATTEMPT: attempt}
+        self.tags = tags_said = read_tags(tags)
+        given, extra = (NOTHING, NOTHING) if parent is None else (parent.given, parent.extra)
+        # What a run above that has no span left to this one, and which retry this is.
+        if tags_said.attempt is not None:
+            extra = {**extra, attr.RETRY_ATTEMPT: tags_said.attempt}
+        self.extra = extra
+        context = context_under(parent, ambient)
+        labels = fresh(labels_of(metadata, tags_said), given)
+        self._labels = labels
+        if labels:
+            given = {**given, **labels}
+            context = with_labels(complete(labels, context), context)
+        self._given = given
+        self.context = context
 
     def share(self) -> bool:
         """Let a run without a span stand for the one above it; False where it cannot."""
@@ -74,6 +81,12 @@ class Start:
         self._runs.put(self.run_id, parent)
         return True
 
+    @property
+    def is_unsampled(self) -> bool:
+        """Whether the run above has a span that is not recorded: chains below it need none."""
+        parent = self.parent
+        return parent is not None and parent.call is not None and not parent.call.is_recording
+
     def hide(self, run: Run) -> None:
         """Enter a run that has no span."""
         self._note(run)
@@ -82,7 +95,8 @@ class Start:
         self._runs.put(self.run_id, run)
 
     def _note(self, run: Run) -> None:
-        run.given = self._given
+        if self._given:
+            run.given = self._given
         if self.metadata:
             run.node = self.metadata.get("langgraph_node")
 

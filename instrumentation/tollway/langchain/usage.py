@@ -38,7 +38,7 @@ def usage_attributes(usage: Any) -> dict[str, Any]:
     Counts are inclusive: details are part of the totals. A tier in the details' names (a flex
     call's `flex_cache_read`) becomes the response's service tier, unless it is the default one.
     """
-    if not isinstance(usage, Mapping):
+    if not usage or not isinstance(usage, Mapping):
         return {}
     counts: dict[str, Any] = {}
     total_input = _count(usage, "input_tokens", "prompt_tokens")
@@ -64,7 +64,7 @@ def usage_attributes(usage: Any) -> dict[str, Any]:
 
 def _details(details: Any, names: Mapping[str, str], counts: dict[str, Any]) -> str | None:
     """Add the details to the counts; return the tier that their names carry."""
-    if not isinstance(details, Mapping):
+    if not details or not isinstance(details, Mapping):
         return None
     found: str | None = None
     for key, value in details.items():

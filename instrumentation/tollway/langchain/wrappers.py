@@ -23,6 +23,7 @@ from tollway.langchain.scopes import AsyncScopedStream, Scope, ScopedStream
 if TYPE_CHECKING:
     from tollway.langchain.callback import TollwayCallback
 
+_BODY = guard("langchain body")
 _Args = tuple[Any, ...]
 _Kwargs = dict[str, Any]
 
@@ -62,7 +63,7 @@ class Wrappers:
     def body(self, wrapped: Callable[..., Any], _: Any, args: _Args, kwargs: _Kwargs) -> Any:
         """Around LangChain's entry into a run's own, copied context: make it ours as well."""
         result = wrapped(*args, **kwargs)
-        with guard("langchain body"):
+        with _BODY:
             self._enter_body(args[0] if args else kwargs["config"])
         return result
 
@@ -190,9 +191,12 @@ class Wrappers:
             scope.leave(tokens)
 
     def _cut_off(self, scope: Scope, error: BaseException) -> None:
-        callback, run = self.callback_var.made, scope.run
-        if callback is not None and run is not None and callback.runs.get(run.run_id) is run:
-            callback.cut_off(run, error)
+        callback = self.callback_var.made
+        if callback is None or scope.run is None:
+            return
+        for run in (scope.run, *scope.siblings):
+            if callback.runs.get(run.run_id) is run:
+                callback.cut_off(run, error)
 
 
 def _configurable(graph: Any, args: _Args, kwargs: _Kwargs) -> Mapping[str, Any]:

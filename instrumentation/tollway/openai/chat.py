@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tollway import attributes as attr
@@ -23,7 +24,8 @@ def chat_answer(result: Any, provider: str) -> Answer:
     _fingerprint(told, answer)
     choices = items(told.get("choices"))
     answer.choices = [_choice(fields(choice)) for choice in choices]
-    _error(told, answer)
+    if not choices:
+        _error(told, answer)
     return answer
 
 
@@ -76,7 +78,7 @@ def _fingerprint(told: Any, answer: Answer) -> None:
 def _error(told: Any, answer: Answer) -> None:
     """Read an error body under status 200, as some gateways send it."""
     said = told.get("error")
-    if not said or answer.choices:
+    if not said:
         return
     error = fields(said)
     code = error.get("code") or error.get("type")
@@ -106,42 +108,66 @@ class _ChoiceSoFar:
         self.audio: list[str] = []
         self.calls: dict[Any, list[Any]] = {}
         self.finish_reason: str | None = None
-        self.legacy: list[str] = []
 
 
 class ChatChunks:
     """The chunks of a streamed (chat) completion, put together to an answer."""
 
-    __slots__ = ("_choices", "_first", "_last_usage", "_tier")
+    __slots__ = ("_choices", "_error", "_first", "_last_usage", "_text", "_tier")
 
     def __init__(self) -> None:
         self._choices: dict[Any, _ChoiceSoFar] = {}
+        self._error: Mapping[str, Any] = {}
         self._first: dict[str, Any] = {}
         self._last_usage: Any = None
         self._tier: str | None = None
+        self._text: list[str] | None = None
+        """The text of choice 0, once it has begun: where almost every chunk goes."""
 
-    def add(self, chunk: Any) -> None:
-        """Take one chunk: a ChatCompletionChunk, a Completion, or the JSON of either."""
-        told = chunk.__dict__ if hasattr(chunk, "__dict__") else fields(chunk)
-        if not self._first or not self._first.get("model"):
-            self._begin(fields(chunk))
+    def add(self, chunk: Any) -> bool:
+        """Take one chunk: a ChatCompletionChunk, a Completion, or the JSON of either.
+
+        Return whether it is the extra one that carries nothing but usage.
+        """
+        try:
+            told = chunk.__dict__
+            (choice,) = told["choices"]
+            said = choice.__dict__
+            delta = said["delta"]
+            words = delta.__dict__
+            if (
+                words["content"].__class__ is str
+                and said["index"] == 0
+                and said["finish_reason"] is None
+                and words["tool_calls"] is None
+                and words["refusal"] is None
+                and told["usage"] is None
+                and not delta.__pydantic_extra__
+            ):
+                self._text.append(words["content"])  # type: ignore[union-attr]  # None: not begun
+                return False
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return self._add_any(chunk)
+        return self._add_any(chunk)
+
+    def _add_any(self, chunk: Any) -> bool:
+        told = fields(chunk)
+        if not self._first.get("model"):
+            self._first = {**told, **{k: v for k, v in self._first.items() if v}}
         usage = told.get("usage")
+        if usage is None:
+            # Groq's streams have it in an object of their own.
+            usage = fields(told.get("x_groq")).get("usage")
         if usage is not None:
             self._last_usage = usage
-        tier = told.get("service_tier")
-        if tier is not None:
-            self._tier = tier
-        choices = told.get("choices")
-        if choices.__class__ is list:
-            for choice in choices:
-                self._add_choice(choice)
-        if usage is None and choices.__class__ is not dict:
-            self._odd_usage(chunk)
-
-    def is_usage_only(self, chunk: Any) -> bool:
-        """Tell the extra chunk that carries nothing but usage."""
-        told = fields(chunk)
-        return not told.get("choices") and told.get("usage") is not None
+        if told.get("service_tier") is not None:
+            self._tier = told["service_tier"]
+        choices = items(told.get("choices"))
+        if told.get("error") and not choices:
+            self._error = told
+        for choice in choices:
+            self._add_choice(fields(choice))
+        return usage is not None and not told.get("choices")
 
     def answer(self, provider: str) -> Answer:
         """Return the answer as far as it has come."""
@@ -155,63 +181,44 @@ class ChatChunks:
         _fingerprint(first, answer)
         in_order = sorted(self._choices, key=lambda i: i if isinstance(i, int) else 0)
         answer.choices = [_finished(self._choices[index]) for index in in_order]
-        _error(first, answer)
+        _error(self._error, answer)
         return answer
 
-    def _begin(self, told: Any) -> None:
-        self._first = {**told, **{k: v for k, v in self._first.items() if v}}
-
-    def _odd_usage(self, chunk: Any) -> None:
-        """Take usage from where some providers put it: Groq's x_groq, Moonshot's choices."""
-        extra = getattr(chunk, "__pydantic_extra__", None)
-        if extra:
-            nested = fields(extra.get("x_groq")).get("usage")
-            if nested is not None:
-                self._last_usage = nested
-
-    def _add_choice(self, choice: Any) -> None:
-        told = choice.__dict__ if hasattr(choice, "__dict__") else fields(choice)
+    def _add_choice(self, told: Any) -> None:
         index = told.get("index")
         if index.__class__ is not int:
             index = 0
         so_far = self._choices.get(index)
         if so_far is None:
             so_far = self._choices[index] = _ChoiceSoFar()
+            if index == 0:
+                self._text = so_far.text
         reason = told.get("finish_reason")
         if reason.__class__ is str:
             so_far.finish_reason = reason
-        delta = told.get("delta")
-        if delta is None:
-            text = told.get("text")
-            if text.__class__ is str:
-                so_far.text.append(text)
-            return
-        said = delta.__dict__ if hasattr(delta, "__dict__") else fields(delta)
-        text = said.get("content")
-        if text.__class__ is str:
+        said = fields(told.get("delta"))
+        text = _joined(said.get("content", told.get("text")))
+        if text is not None:
             so_far.text.append(text)
-        elif text is not None:
-            so_far.text.append(_joined(text) or "")
-        self._add_rest(so_far, said, delta)
+        if said:
+            _add_delta(so_far, said)
 
-    def _add_rest(self, so_far: _ChoiceSoFar, said: Any, delta: Any) -> None:
-        if said.get("role").__class__ is str:
-            so_far.role = said["role"]
-        if said.get("refusal").__class__ is str:
-            so_far.refusal.append(said["refusal"])
-        if said.get("tool_calls"):
-            for item in items(said["tool_calls"]):
-                _add_tool_call(so_far.calls, fields(item))
-        if said.get("function_call"):
-            _add_tool_call(so_far.calls, {"index": "legacy", "function": said["function_call"]})
-        extra = getattr(delta, "__pydantic_extra__", None) or (said if delta is said else None)
-        if extra:
-            reasoning = extra.get("reasoning_content") or extra.get("reasoning")
-            if isinstance(reasoning, str):
-                so_far.reasoning.append(reasoning)
-            audio = fields(extra.get("audio")).get("transcript")
-            if isinstance(audio, str):
-                so_far.audio.append(audio)
+
+def _add_delta(so_far: _ChoiceSoFar, said: Any) -> None:
+    so_far.role = string(said.get("role")) or so_far.role
+    refusal = string(said.get("refusal"))
+    if refusal:
+        so_far.refusal.append(refusal)
+    for item in items(said.get("tool_calls")):
+        _add_tool_call(so_far.calls, fields(item))
+    if said.get("function_call"):
+        _add_tool_call(so_far.calls, {"index": "legacy", "function": said["function_call"]})
+    reasoning = string(said.get("reasoning_content")) or string(said.get("reasoning"))
+    if reasoning:
+        so_far.reasoning.append(reasoning)
+    transcript = string(fields(said.get("audio")).get("transcript"))
+    if transcript:
+        so_far.audio.append(transcript)
 
 
 def _add_tool_call(calls: dict[Any, list[Any]], told: Any) -> None:
@@ -224,10 +231,15 @@ def _add_tool_call(calls: dict[Any, list[Any]], told: Any) -> None:
         known = next((k for k, call in calls.items() if call_id and call[1] == call_id), None)
         last = next(reversed(calls), 0)
         index = known if known is not None else (len(calls) if call_id else last)
+    name = string(function.get("name"))
     call = calls.get(index)
+    if call is not None and name and call_id and call[0] and call[1] not in {None, call_id}:
+        # Gemini gives parallel calls the same index; another id with a name is another call.
+        index = call_id
+        call = calls.get(index)
     if call is None:
         call = calls[index] = [None, None, [], None]
-    call[0] = string(function.get("name")) or call[0]
+    call[0] = name or call[0]
     call[1] = call_id or call[1]
     arguments = function.get("arguments", function.get("input"))
     if isinstance(arguments, str):

@@ -24,9 +24,11 @@ from tollway.openai.responses import ResponseEvents, response_answer, response_m
 class Chunks(Protocol):
     """What puts the chunks of a stream together."""
 
-    def add(self, chunk: Any) -> None: ...
-    def is_usage_only(self, chunk: Any) -> bool: ...
-    def answer(self, provider: str) -> Answer: ...
+    def add(self, chunk: Any) -> bool:
+        """Take one chunk; return whether it carries nothing but usage."""
+
+    def answer(self, provider: str) -> Answer:
+        """Return the answer as far as it has come."""
 
 
 @dataclass(frozen=True, slots=True)

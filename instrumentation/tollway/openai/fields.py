@@ -25,6 +25,11 @@ def fields(value: Any) -> Mapping[str, Any]:
     return own
 
 
+def is_model(value: Any) -> bool:
+    """Tell a pydantic model: asking one for a field that it has not takes 3 µs."""
+    return hasattr(type(value), "__pydantic_validator__")
+
+
 def items(value: Any) -> list[Any]:
     """Return a list as it is, [] of anything else."""
     return value if value.__class__ is list else list(value) if isinstance(value, tuple) else []

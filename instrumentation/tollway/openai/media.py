@@ -78,17 +78,14 @@ class PlainChunks:
     def __init__(self) -> None:
         self._last: dict[str, Any] = {}
 
-    def add(self, event: Any) -> None:
-        """Take one event."""
+    def add(self, event: Any) -> bool:
+        """Take one event; none of them is there for usage alone."""
         told = fields(event)
         data = fields(told.get("data"))
         for holder in (told, data):
             for key in ("id", "model", "usage"):
                 if holder.get(key) is not None:
                     self._last[key] = holder[key]
-
-    def is_usage_only(self, event: Any) -> bool:
-        """No such chunk is asked for here."""
         return False
 
     def answer(self, provider: str) -> Answer:

@@ -11,6 +11,7 @@ from tollway.openai.answer import ToolCall, tool_call_part
 from tollway.openai.fields import fields, items, string
 
 Part = dict[str, Any]
+_SPEAKERS = ("user", "system", "assistant", "developer")
 
 
 def chat_messages(messages: Any) -> list[dict[str, Any]]:
@@ -45,6 +46,9 @@ def content_parts(content: Any) -> list[Part]:
 
 def _chat_message(message: Any) -> dict[str, Any]:
     told = fields(message)
+    if len(told) == 2 and told.get("content").__class__ is str and told.get("role") in _SPEAKERS:
+        # Almost every message: a role and a text.
+        return {"role": told["role"], "parts": [_text(told["content"])]}
     if not told:
         return {"role": "unknown", "parts": content_parts(message)}
     role = told.get("role")

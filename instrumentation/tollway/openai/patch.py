@@ -6,16 +6,20 @@ Every resource of every version goes through `request`, streams and raw response
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import time_ns
 from typing import Any
 
 import wrapt
 from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 
 from tollway import _setup
-from tollway._guard import guard
+from tollway._guard import guard, swallow
 from tollway.openai import usage_option
-from tollway.openai.call import CALL_KEY, Call, begin, end_time_ns
+from tollway.openai.call import CALL_KEY, Call
+from tollway.openai.fields import is_model
 from tollway.openai.raw import watch_raw
+from tollway.openai.start import begin
 from tollway.openai.stream import watch_stream
 
 MODULE = "openai._base_client"
@@ -49,15 +53,16 @@ def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
     _patched.append((owner, name, original, wrapped))
 
 
-def _started(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def _started(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | Context | None:
     state = _setup.current()
     if state is None or not state.openai_active:
         return None
-    call = None
-    with guard("start of a call"):
+    try:
         options = args[1] if len(args) > 1 else kwargs["options"]
-        call = begin(state, client, options, is_stream=kwargs.get("stream") is True)
-    return call
+        return begin(state, client, options, is_stream=kwargs.get("stream") is True)
+    except Exception as exc:  # noqa: BLE001 - the app's call goes on, told or not
+        swallow("start of a call", exc)
+        return None
 
 
 def _arguments(
@@ -67,14 +72,20 @@ def _arguments(
     if not call.usage_asked:
         return args, kwargs
     if len(args) > 1:
-        return (args[0], call.options, *args[2:]), kwargs
-    return args, {**kwargs, "options": call.options}
+        return (args[0], call.sent_options, *args[2:]), kwargs
+    return args, {**kwargs, "options": call.sent_options}
 
 
 def _sync_request(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
     call = _started(client, args, kwargs)
     if call is None:
         return wrapped(*args, **kwargs)
+    if not isinstance(call, Call):
+        token = otel_context.attach(call)
+        try:
+            return wrapped(*args, **kwargs)
+        finally:
+            otel_context.detach(token)
     while True:
         sent_args, sent_kwargs = _arguments(call, args, kwargs)
         token = otel_context.attach(call.context or otel_context.get_current())
@@ -94,6 +105,12 @@ async def _async_request(wrapped: Any, client: Any, args: Any, kwargs: Any) -> A
     call = _started(client, args, kwargs)
     if call is None:
         return await wrapped(*args, **kwargs)
+    if not isinstance(call, Call):
+        token = otel_context.attach(call)
+        try:
+            return await wrapped(*args, **kwargs)
+        finally:
+            otel_context.detach(token)
     while True:
         sent_args, sent_kwargs = _arguments(call, args, kwargs)
         token = otel_context.attach(call.context or otel_context.get_current())
@@ -114,6 +131,7 @@ def _goes_on_without_usage(call: Call, exc: BaseException) -> bool:
     if not call.usage_asked or not usage_option.may_be_refusal(exc, call.server):
         return False
     call.usage_asked = False
+    call.sent_options = call.options
     usage_option.learn(call.server, takes_option=False)
     return True
 
@@ -127,10 +145,11 @@ def _returned(call: Call, result: Any, *, is_stream: bool) -> Any:
 
 
 def _read(call: Call, result: Any, *, is_stream: bool) -> None:
-    if not call.is_told:
-        call.span.finish()
-        return
     call.request_facts(result)
+    if is_model(result):
+        end_ns = time_ns()
+        call.over(call.read(result), end_ns=end_ns)
+        return
     raw = getattr(result, "http_response", None)
     if raw is not None:
         watch_raw(raw, call, is_stream=is_stream)
@@ -139,8 +158,7 @@ def _read(call: Call, result: Any, *, is_stream: bool) -> None:
     elif hasattr(result, "iter_bytes") or hasattr(result, "aiter_bytes"):
         watch_raw(getattr(result, "response", result), call, is_stream=is_stream)
     else:
-        end_ns = end_time_ns()
-        call.over(call.read(result), end_ns=end_ns)
+        call.over(call.read(result))
 
 
 def _retry_timeout(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:

@@ -107,8 +107,8 @@ class Body:
 
     def on_close(self) -> None:
         """Hear that the response was closed."""
-        if not self.is_inside:
-            self.over(streams.CLOSED_EARLY, None)
+        if self._call.span.is_open and not self.is_inside:
+            end_safely(lambda: self.over(streams.CLOSED_EARLY, None))
 
     def over(self, outcome: str, exc: BaseException | None) -> None:
         """End the call's span with what the bytes have told."""
@@ -161,8 +161,7 @@ class Body:
         except (ValueError, RecursionError):
             return True
         try:
-            self._chunks.add(told)
-            return not (self._call.usage_asked and self._chunks.is_usage_only(told))
+            return not (self._chunks.add(told) and self._call.usage_asked)
         except Exception as exc:  # noqa: BLE001 - an event like no other must reach the app all the same
             swallow("raw event", exc)
             return True

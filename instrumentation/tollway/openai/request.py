@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tollway import attributes as attr
 from tollway._capture import Content
 from tollway.openai.fields import fields, items, string
+
+if TYPE_CHECKING:
+    from tollway.openai.endpoints import Endpoint
 
 _NUMBERS = {
     "temperature": attr.GEN_AI_REQUEST_TEMPERATURE,
@@ -32,27 +35,22 @@ _STRINGS = {
 _OUTPUT_TYPES = {"json_object": "json", "json_schema": "json", "text": "text"}
 
 
-def request_attributes(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the span attributes of a request body; no content."""
-    told: dict[str, Any] = {}
+def request_attributes(body: Mapping[str, Any], told: dict[str, Any]) -> None:
+    """Add the span attributes of a request body; no content."""
     for key, value in body.items():
         reader = _READERS.get(key)
         if reader is not None and value is not None:
             reader(key, value, told)
-    return told
 
 
 def content_attributes(
-    body: Mapping[str, Any],
-    content: Content,
-    read_messages: Callable[[Any], list[dict[str, Any]]],
-    input_key: str,
-) -> dict[str, Any]:
-    """Return the attributes that hold the input of a request; {} when content is off."""
-    if not content.enabled:
-        return {}
-    told: dict[str, Any] = {}
-    given = body.get(input_key)
+    body: Mapping[str, Any], content: Content, endpoint: Endpoint, told: dict[str, Any]
+) -> None:
+    """Add the attributes that hold the input of a request; none when content is off."""
+    if not content.enabled or endpoint.input_key is None:
+        return
+    read_messages = endpoint.read_messages
+    given = body.get(endpoint.input_key)
     if given is not None:
         messages = content.messages(read_messages(given))
         if messages is not None:
@@ -65,7 +63,6 @@ def content_attributes(
         text = content.messages(parts)
         if text is not None:
             told[attr.GEN_AI_SYSTEM_INSTRUCTIONS] = text
-    return told
 
 
 def tool_definitions(body: Mapping[str, Any], content: Content) -> str | None:

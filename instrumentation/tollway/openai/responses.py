@@ -154,9 +154,9 @@ class ResponseEvents:
         self._text: list[str] = []
         self._error: Any = None
 
-    def add(self, event: Any) -> None:
-        """Take one event: an event model, or its JSON."""
-        told = event.__dict__ if hasattr(event, "__dict__") else fields(event)
+    def add(self, event: Any) -> bool:
+        """Take one event: an event model, or its JSON; none of them is there for usage alone."""
+        told = fields(event)
         kind = told.get("type")
         if kind == "response.output_text.delta":
             delta = told.get("delta")
@@ -168,9 +168,6 @@ class ResponseEvents:
             self._error = told
         elif told.get("response") is not None:
             self._response = told["response"]
-
-    def is_usage_only(self, event: Any) -> bool:
-        """Responses streams have no chunk that is there for usage alone."""
         return False
 
     def answer(self, provider: str) -> Answer:

@@ -6,7 +6,7 @@ goes on doing what it did.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from time import perf_counter_ns
 from typing import Any
 
@@ -23,58 +23,14 @@ CANCELLED = "cancelled"
 FAILED = "failed"
 
 
-class _Watch:
-    """What the watched iterators of both kinds share."""
+class _Abandoned:
+    """Ends a call when the stream that holds it is collected; held by the iterator alone."""
 
-    __slots__ = ("_add", "_call", "_chunks", "_hides_usage", "_inner", "_is_inside")
+    __slots__ = ("_call", "_chunks")
 
-    def __init__(self, inner: Any, call: Call, chunks: Chunks) -> None:
-        self._inner = inner
+    def __init__(self, call: Call, chunks: Chunks) -> None:
         self._call = call
         self._chunks = chunks
-        self._add = chunks.add
-        self._hides_usage = call.usage_asked
-        self._is_inside = False
-
-    def __getattr__(self, name: str) -> Any:
-        # close, send, throw, aclose, ag_running, …: whatever the client's own iterator has.
-        return getattr(object.__getattribute__(self, "_inner"), name)
-
-    def _took(self, item: Any, since_ns: int) -> bool:
-        """Take one chunk; return whether the app is to see it."""
-        call = self._call
-        now_ns = perf_counter_ns()
-        call.wait_ns += now_ns - since_ns
-        self._is_inside = False
-        if call.first_chunk_ns is None:
-            call.first_chunk_ns = now_ns - call.start_ns
-            if self._hides_usage:
-                usage_option.learn(call.server, takes_option=True)
-        try:
-            self._add(item)
-            return not (self._hides_usage and self._chunks.is_usage_only(item))
-        except Exception as exc:  # noqa: BLE001 - a chunk like no other must reach the app all the same
-            swallow("stream chunk", exc)
-            return True
-
-    def _ended(self, since_ns: int) -> None:
-        self._call.wait_ns += perf_counter_ns() - since_ns
-        self._is_inside = False
-        over(self._call, self._chunks, COMPLETED)
-
-    def _broke(self, exc: BaseException, since_ns: int) -> None:
-        self._call.wait_ns += perf_counter_ns() - since_ns
-        self._is_inside = False
-        if isinstance(exc, Exception):
-            over(self._call, self._chunks, FAILED, exc)
-        else:
-            # Cancelled tasks and interrupts: the app's own choice, and no fault of the provider.
-            over(self._call, self._chunks, CANCELLED)
-
-    def on_close(self) -> None:
-        """Hear that the response was closed; while a chunk is read, the reading tells the end."""
-        if not self._is_inside:
-            over(self._call, self._chunks, CLOSED_EARLY)
 
     def __del__(self) -> None:
         call, chunks = self._call, self._chunks
@@ -82,61 +38,158 @@ class _Watch:
             end_safely(lambda: over(call, chunks, ABANDONED))
 
 
-class WatchedIterator(_Watch):
-    """The chunks of a sync stream on their way to the app."""
+def _watched(
+    inner: Any, call: Call, chunks: Chunks, abandoned: _Abandoned
+) -> Generator[Any, None, None]:
+    """Pass on the chunks of a sync stream.
 
-    __slots__ = ()
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
+    A generator, not an iterator class: per chunk it costs half. `abandoned` is only held.
+    """
+    clock, advance, add = perf_counter_ns, inner.__next__, chunks.add
+    hides_usage = call.usage_asked
+    since_ns = clock()
+    try:
         while True:
-            since_ns = perf_counter_ns()
-            self._is_inside = True
-            try:
-                item = self._inner.__next__()
-            except StopIteration:
-                self._ended(since_ns)
-                raise
-            except BaseException as exc:
-                self._broke(exc, since_ns)
-                raise
-            if self._took(item, since_ns):
-                return item
+            item = advance()
+            now_ns = clock()
+            call.wait_ns += now_ns - since_ns
+            if call.first_chunk_ns is None:
+                _first_chunk(call, now_ns)
+            is_extra = _take(add, item)
+            if not hides_usage:
+                yield item
+            elif not is_extra:
+                _forget_null_usage(item)
+                yield item
+            since_ns = clock()
+    except StopIteration:
+        call.wait_ns += clock() - since_ns
+        over(call, chunks, COMPLETED)
+    except GeneratorExit:
+        # Maybe in a garbage collection: `abandoned`, let go of next, knows when it may end a span.
+        inner.close()
+        raise
+    except BaseException as exc:
+        call.wait_ns += clock() - since_ns
+        _broke(call, chunks, exc)
+        raise
 
 
-class WatchedAsyncIterator(_Watch):
-    """The chunks of an async stream on their way to the app."""
+class WatchedAsyncIterator:
+    """The chunks of an async stream on their way to the app.
 
-    __slots__ = ()
+    No async generator: the event loop would close it on its own when it is collected.
+    """
+
+    __slots__ = ("_abandoned", "_add", "_advance", "_call", "_chunks", "_inner", "is_running")
+
+    def __init__(self, inner: Any, call: Call, chunks: Chunks) -> None:
+        self._inner = inner
+        self._advance = inner.__anext__
+        self._call = call
+        self._chunks = chunks
+        self._add = chunks.add
+        self._abandoned = _Abandoned(call, chunks)
+        self.is_running = False
+
+    def __getattr__(self, name: str) -> Any:
+        # aclose, asend, athrow, ag_running, …: whatever the client's own iterator has.
+        return getattr(object.__getattribute__(self, "_inner"), name)
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
     async def __anext__(self) -> Any:
+        call = self._call
         while True:
             since_ns = perf_counter_ns()
-            self._is_inside = True
+            self.is_running = True
             try:
-                item = await self._inner.__anext__()
+                item = await self._advance()
             except StopAsyncIteration:
-                self._ended(since_ns)
+                self._stop(since_ns)
+                over(call, self._chunks, COMPLETED)
                 raise
             except BaseException as exc:
-                self._broke(exc, since_ns)
+                self._stop(since_ns)
+                _broke(call, self._chunks, exc)
                 raise
-            if self._took(item, since_ns):
+            now_ns = self._stop(since_ns)
+            if call.first_chunk_ns is None:
+                _first_chunk(call, now_ns)
+            is_extra = _take(self._add, item)
+            if not call.usage_asked:
                 return item
+            if not is_extra:
+                _forget_null_usage(item)
+                return item
+
+    def _stop(self, since_ns: int) -> int:
+        self.is_running = False
+        now_ns = perf_counter_ns()
+        self._call.wait_ns += now_ns - since_ns
+        return now_ns
+
+
+def _take(add: Callable[[Any], bool], item: Any) -> bool:
+    """Take one chunk; return whether it carries nothing but usage."""
+    try:
+        return add(item)
+    except Exception as exc:  # noqa: BLE001 - a chunk like no other must reach the app all the same
+        swallow("stream chunk", exc)
+        return False
+
+
+def _forget_null_usage(item: Any) -> None:
+    """Unset the `usage: null` that a server puts on every chunk when it is asked for usage."""
+    try:
+        if item.usage is None:
+            item.__pydantic_fields_set__.discard("usage")
+    except AttributeError:
+        return
+
+
+def _first_chunk(call: Call, now_ns: int) -> None:
+    call.first_chunk_ns = now_ns - call.start_ns
+    if call.usage_asked:
+        usage_option.learn(call.server, takes_option=True)
+
+
+def _broke(call: Call, chunks: Chunks, exc: BaseException) -> None:
+    """End the span of a stream that raised.
+
+    Cancelled tasks and interrupts are the app's own choice, and no fault of the provider.
+    """
+    if isinstance(exc, Exception):
+        over(call, chunks, FAILED, exc)
+    else:
+        over(call, chunks, CANCELLED)
 
 
 def watch_stream(stream: Any, call: Call) -> None:
     """Watch a client's Stream or AsyncStream until it is over, however it ends."""
     inner = stream._iterator
     chunks = call.endpoint.chunks()
-    kind = WatchedAsyncIterator if hasattr(inner, "__anext__") else WatchedIterator
-    stream._iterator = watched = kind(inner, call, chunks)
-    watch_close(stream.response, watched.on_close)
+    if hasattr(inner, "__anext__"):
+        stream._iterator = watched = WatchedAsyncIterator(inner, call, chunks)
+        _watch_early_close(stream.response, call, chunks, lambda: watched.is_running)
+        return
+    generator: Any = _watched(inner, call, chunks, _Abandoned(call, chunks))
+    stream._iterator = generator
+    _watch_early_close(stream.response, call, chunks, lambda: generator.gi_running)
+
+
+def _watch_early_close(
+    response: Any, call: Call, chunks: Chunks, is_reading: Callable[[], bool]
+) -> None:
+    """End the span when the app closes the response; while a chunk is read, the reading does."""
+
+    def on_close() -> None:
+        # The client's own iterator closes the response when it is collected, too.
+        if call.span.is_open and not is_reading():
+            end_safely(lambda: over(call, chunks, CLOSED_EARLY))
+
+    watch_close(response, on_close)
 
 
 def watch_close(response: Any, on_close: Callable[[], None]) -> None:

@@ -11,36 +11,43 @@ from typing import Any
 from tollway import attributes as attr
 from tollway.openai.fields import count, fields, number
 
-# attribute -> where it is said, first present wins; "a/b" is field b of the object in field a.
-_COUNTS: dict[str, tuple[str, ...]] = {
-    "input": ("prompt_tokens", "input_tokens"),
-    "output": ("completion_tokens", "output_tokens"),
-    "total": ("total_tokens",),
+_TOTALS = {
+    "prompt_tokens": "input",
+    "input_tokens": "input",
+    "completion_tokens": "output",
+    "output_tokens": "output",
+    "total_tokens": "total",
 }
-_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
-_OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
-_INPUT_DETAIL_NAMES: dict[str, tuple[str, ...]] = {
-    attr.GEN_AI_USAGE_CACHE_READ: ("cached_tokens", "cache_read_tokens"),
-    attr.GEN_AI_USAGE_CACHE_CREATION: ("cache_write_tokens", "cache_creation_tokens"),
-    attr.GEN_AI_USAGE_AUDIO_INPUT: ("audio_tokens",),
-    attr.GEN_AI_USAGE_IMAGE_INPUT: ("image_tokens",),
-    attr.GEN_AI_USAGE_TEXT_INPUT: ("text_tokens",),
+_INPUT_DETAILS = {
+    "cached_tokens": attr.GEN_AI_USAGE_CACHE_READ,
+    "cache_read_tokens": attr.GEN_AI_USAGE_CACHE_READ,
+    "cache_write_tokens": attr.GEN_AI_USAGE_CACHE_CREATION,
+    "cache_creation_tokens": attr.GEN_AI_USAGE_CACHE_CREATION,
+    "audio_tokens": attr.GEN_AI_USAGE_AUDIO_INPUT,
+    "image_tokens": attr.GEN_AI_USAGE_IMAGE_INPUT,
+    "text_tokens": attr.GEN_AI_USAGE_TEXT_INPUT,
 }
-_OUTPUT_DETAIL_NAMES: dict[str, tuple[str, ...]] = {
-    attr.GEN_AI_USAGE_REASONING: ("reasoning_tokens",),
-    attr.GEN_AI_USAGE_AUDIO_OUTPUT: ("audio_tokens",),
-    attr.GEN_AI_USAGE_IMAGE_OUTPUT: ("image_tokens",),
-    attr.GEN_AI_USAGE_TEXT_OUTPUT: ("text_tokens",),
+_OUTPUT_DETAILS = {
+    "reasoning_tokens": attr.GEN_AI_USAGE_REASONING,
+    "audio_tokens": attr.GEN_AI_USAGE_AUDIO_OUTPUT,
+    "image_tokens": attr.GEN_AI_USAGE_IMAGE_OUTPUT,
+    "text_tokens": attr.GEN_AI_USAGE_TEXT_OUTPUT,
+}
+_DETAILS = {
+    "prompt_tokens_details": _INPUT_DETAILS,
+    "input_tokens_details": _INPUT_DETAILS,
+    "input_token_details": _INPUT_DETAILS,
+    "completion_tokens_details": _OUTPUT_DETAILS,
+    "output_tokens_details": _OUTPUT_DETAILS,
+    "output_token_details": _OUTPUT_DETAILS,
 }
 # Providers that put details beside the totals: DeepSeek, Moonshot, Anthropic's compatible API.
-_FLAT_NAMES = {
-    attr.GEN_AI_USAGE_CACHE_READ: (
-        "prompt_cache_hit_tokens",
-        "cached_tokens",
-        "cache_read_input_tokens",
-    ),
-    attr.GEN_AI_USAGE_CACHE_CREATION: ("cache_creation_input_tokens",),
-    attr.GEN_AI_USAGE_REASONING: ("reasoning_tokens",),
+_FLAT_DETAILS = {
+    "prompt_cache_hit_tokens": attr.GEN_AI_USAGE_CACHE_READ,
+    "cached_tokens": attr.GEN_AI_USAGE_CACHE_READ,
+    "cache_read_input_tokens": attr.GEN_AI_USAGE_CACHE_READ,
+    "cache_creation_input_tokens": attr.GEN_AI_USAGE_CACHE_CREATION,
+    "reasoning_tokens": attr.GEN_AI_USAGE_REASONING,
 }
 _LLM_NAMES = {
     attr.GEN_AI_USAGE_CACHE_READ: attr.LLM_TOKEN_COUNT_CACHE_READ,
@@ -62,19 +69,21 @@ class Usage:
 def read_usage(said: Any, provider: str = "openai") -> Usage | None:
     """Read a usage object of any known form; None when it says nothing countable."""
     told = fields(said)
-    if not told:
-        return None
-    input_tokens = _first(told, _COUNTS["input"])
-    output_tokens = _first(told, _COUNTS["output"])
-    total = _first(told, _COUNTS["total"])
+    totals: dict[str, int] = {}
     details: dict[str, int] = {}
-    _read_details(told, _INPUT_DETAILS, _INPUT_DETAIL_NAMES, details)
-    _read_details(told, _OUTPUT_DETAILS, _OUTPUT_DETAIL_NAMES, details)
-    for name, places in _FLAT_NAMES.items():
-        if name not in details:
-            value = _first(told, places)
-            if value is not None:
-                details[name] = value
+    for key, value in told.items():
+        if value is None:
+            continue
+        if key in _TOTALS:
+            _take(_TOTALS[key], value, totals)
+        elif key in _DETAILS:
+            names = _DETAILS[key]
+            for name, detail in fields(value).items():
+                if name in names:
+                    _take(names[name], detail, details)
+        elif key in _FLAT_DETAILS:
+            _take(_FLAT_DETAILS[key], value, details)
+    input_tokens, output_tokens, total = map(totals.get, ("input", "output", "total"))
     cost = _cost(told)
     if input_tokens is None and output_tokens is None and total is None and cost is None:
         return None
@@ -104,27 +113,10 @@ def usage_attributes(usage: Usage, into: dict[str, Any]) -> None:
         into[attr.GEN_AI_USAGE_COST_SOURCE] = "provider"
 
 
-def _first(told: Any, names: tuple[str, ...]) -> int | None:
-    for name in names:
-        value = count(told.get(name))
-        if value is not None:
-            return value
-    return None
-
-
-def _read_details(
-    told: Any, holders: tuple[str, ...], names: dict[str, tuple[str, ...]], into: dict[str, int]
-) -> None:
-    for holder in holders:
-        detail = told.get(holder)
-        if detail is None:
-            continue
-        said = fields(detail)
-        for attribute, places in names.items():
-            value = _first(said, places)
-            if value is not None:
-                into[attribute] = value
-        return
+def _take(name: str, value: Any, into: dict[str, int]) -> None:
+    tokens = count(value)
+    if tokens is not None:
+        into.setdefault(name, tokens)
 
 
 def _inclusive_output(

@@ -7,6 +7,7 @@ import sys
 
 from tollway_processor.commands.reader import reader, rows, since_s
 from tollway_processor.commands.tables import console
+from tollway_processor.config import Config
 from tollway_processor.errors import UsageError
 from tollway_processor.signals.arms import read_arms, read_rolled_back
 from tollway_processor.signals.evaluate import Evaluation, evaluate, variants
@@ -18,14 +19,14 @@ NOTHING_TO_COMPARE = 3
 
 
 def run_gate(
-    url: str, route: str, baseline: str, candidate: str, since: str | None, format: str
+    config: Config, route: str, baseline: str, candidate: str, since: str | None, format: str
 ) -> int:
     """Decide and say why; returns 0 PROMOTE, 1 ROLLBACK, 2 HOLD.
 
     Raises UsageError (which the gate exits with 3) when there is nothing to compare.
     """
     start_s = since_s(since)
-    with reader(url) as source:
+    with reader(config) as source:
         arms = read_arms(lambda sql, p: rows(source, sql, p), [route], start_s).get(route, {})
         present = variants(arms)
         for variant in (baseline, candidate):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from tollway_processor import schema_files
+from tollway_processor.config import Config
 from tollway_processor.errors import StoreHeldError, UsageError
 from tollway_processor.store import lock
 from tollway_processor.store.client import Parameters, Store
@@ -53,13 +54,13 @@ class StoreReader:
 
 
 @contextmanager
-def reader(url: str) -> Iterator[Reader]:
-    """Lend a reader of the store at `url`.
+def reader(config: Config) -> Iterator[Reader]:
+    """Lend a reader of the configured store.
 
     Raises UsageError when there is no such store, StoreHeldError when another process holds it
     and has no door.
     """
-    folder = folder_of(url)
+    folder = folder_of(config.store)
     held = lock.holder(folder) if folder is not None else None
     if held is not None:
         if not held.get("sql"):
@@ -69,9 +70,9 @@ def reader(url: str) -> Iterator[Reader]:
             )
         from tollway_processor.door.client import DoorClient
 
-        yield DoorClient(held["sql"])
+        yield DoorClient(held["sql"], password=config.sql.password)
         return
-    store = open_store(url, must_exist=True)
+    store = open_store(config.store, must_exist=True)
     try:
         yield StoreReader(store)
     finally:

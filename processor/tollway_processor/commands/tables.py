@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tollway_processor.commands.reader import ask, reader, since_s
+from tollway_processor.config import Config
 from tollway_processor.signals.record import WHOLE_ROUTE
 
 STATE_STYLES = {
@@ -31,10 +32,10 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 
 
-def run_costs(url: str, route: str, since: str | None, limit: int, format: str) -> int:
+def run_costs(config: Config, route: str, since: str | None, limit: int, format: str) -> int:
     """Show the cost by route and variant, and the dearest traces."""
     parameters = {"since_s": since_s(since), "route": route}
-    with reader(url) as source:
+    with reader(config) as source:
         by_route = ask(source, "cost_by_route", parameters)
         dearest = ask(source, "dearest_traces", {**parameters, "limit": limit})
     if format == "json":
@@ -45,9 +46,9 @@ def run_costs(url: str, route: str, since: str | None, limit: int, format: str) 
     return 0
 
 
-def run_routes(url: str, route: str, since: str | None, format: str) -> int:
+def run_routes(config: Config, route: str, since: str | None, format: str) -> int:
     """Show the statistics of each route, cohort and variant."""
-    with reader(url) as source:
+    with reader(config) as source:
         found = ask(source, "route_statistics", {"since_s": since_s(since), "route": route})
     if format == "json":
         return _print_json(found)
@@ -56,9 +57,9 @@ def run_routes(url: str, route: str, since: str | None, format: str) -> int:
     return 0
 
 
-def run_signals(url: str, route: str, show_all: bool, format: str) -> int:
+def run_signals(config: Config, route: str, show_all: bool, format: str) -> int:
     """Show the newest signals: what got cheaper, what got worse, where, how sure."""
-    with reader(url) as source:
+    with reader(config) as source:
         found = ask(source, "latest_signals", {"route": route})
     if format == "json":
         return _print_json(found)

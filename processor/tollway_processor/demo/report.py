@@ -34,17 +34,16 @@ STYLES: Final[Mapping[str, str]] = {
 
 def show(console: Console, findings: Mapping[str, Sequence[Row]], store: str) -> None:
     """Print all findings, each with the SQL that sees it, and where the data is kept."""
-    parts: Iterable[tuple[str, RenderableType]] = (
-        ("traces", _traces(findings["traces"])),
-        ("costs", _costs(findings["costs"])),
-        ("route_stats", _route_stats(findings["route_stats"])),
-        ("fail_rates", _rates(findings)),
-        ("signals", _signals(findings["signals"])),
-        ("verdicts", _verdicts(findings["verdicts"])),
+    parts: Iterable[tuple[RenderableType, Sequence[str]]] = (
+        (_traces(findings["traces"]), [f"{QUESTIONS['traces']}\nLIMIT {TOP_TRACES}"]),
+        (_costs(findings["costs"]), [QUESTIONS["costs"]]),
+        (_route_stats(findings["route_stats"]), [QUESTIONS["route_stats"]]),
+        (_rates(findings), [QUESTIONS["fail_rates"], QUESTIONS["outcome_rates"]]),
+        (_signals(findings["signals"]), [QUESTIONS["signals"]]),
+        (_verdicts(findings["verdicts"]), [QUESTIONS["verdicts"]]),
     )
-    for name, table in parts:
-        sql = QUESTIONS[name] + (f"\nLIMIT {TOP_TRACES}" if name == "traces" else "")
-        console.print(Group("", table, _sql(sql)))
+    for table, questions in parts:
+        console.print(Group("", table, *map(_sql, questions)))
     console.print(_alarm(findings))
     console.print(
         f"""

@@ -51,7 +51,7 @@ def run_demo(json_path: Path | None, data_dir: Path | None, traces: int = DEFAUL
     """Run the demo and print its findings; return the exit code.
 
     json_path: also write the findings there. data_dir: an empty or new folder for the store.
-    Raises UsageError for a folder in use or too few traces, MissingExtraError without the
+    Raises UsageError for a wrong path or too few traces, MissingExtraError without the
     sample agent's packages, TollwayError when a child dies or stalls.
     """
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
@@ -59,13 +59,15 @@ def run_demo(json_path: Path | None, data_dir: Path | None, traces: int = DEFAUL
     _require_extra()
     if traces < FEWEST_TRACES:
         raise UsageError(f"--traces {traces} is too few to compare; use {FEWEST_TRACES} or more")
+    if json_path is not None and not json_path.absolute().parent.is_dir():
+        raise UsageError(f"--json {json_path}: there is no such folder")
     folder = _fresh_folder(data_dir)
     store = f"chdb:{folder}"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # children stop as on Ctrl-C
     try:
         findings = _play(console, folder, traces)
     except KeyboardInterrupt:
-        console.print(f"Interrupted; what was stored so far is kept in {store}.")
+        console.print(f"Interrupted; what was stored so far is kept in {store}.", markup=False)
         return INTERRUPTED
     show(console, findings, store)
     console.print(f"Done in {time.monotonic() - started:.0f} s.")

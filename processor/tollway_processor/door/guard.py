@@ -20,10 +20,12 @@ from tollway_processor.door.vocabulary import (
     EXPLAINED,
     PARTS,
     PATH_COLUMNS,
+    PLAIN_STATEMENTS,
     STATEMENTS,
     SYSTEM_TABLES,
     TABLES_WITH_PATHS,
 )
+from tollway_processor.errors import StoreError
 
 _MATCHERS = re.compile(r"Asterisk|QualifiedAsterisk|(Qualified)?Columns\w+Matcher")
 _SET_FUNCTIONS = re.compile(r"(global)?(not)?(null)?in(ignoreset)?", re.IGNORECASE)
@@ -43,15 +45,18 @@ class Guard:
         normal: str,
         parameters: Mapping[str, str],
         *,
-        database: str = "default",
+        database: str,
+        outfile: str,
     ) -> set[str]:
         """Return the tables that a statement reads, if reading tables is all it does.
 
-        `normal` is the engine's normal form of it, `connection` a locked session. Raises
-        StoreError: 164 not a read, 497 reaches outside, 46 unknown function.
+        `normal` is the engine's normal form of what is to run, with the door's own INTO OUTFILE;
+        `connection` a locked session. Raises StoreError: 164 not a read, 497 reaches outside,
+        46 unknown function.
         """
         tree = parse.read(connection, normal, parameters)
-        self._check_kinds(tree)
+        _check_kinds(tree)
+        _check_clauses(tree, outfile)
         lambdas = tree.lambdas()
         for node in tree.nodes:
             if node.kind == "Function" and node.is_table_function:
@@ -59,29 +64,6 @@ class Guard:
             elif node.kind in {"Function", "ColumnsApplyTransformer"} and node.name:
                 self._check_function(connection, node.name, lambdas)
         return self._check_tables(connection, tree, database)
-
-    def _check_kinds(self, tree: parse.Tree) -> None:
-        root = tree.nodes[0]
-        statement = split_statement(tree.text)
-        if statement.has_outfile:
-            raise fault(ACCESS_DENIED, "INTO OUTFILE writes a file on the server")
-        if tree.sets() > bool(statement.settings):
-            raise fault(READONLY, "SETTINGS stand at the end of a statement here, not inside of it")
-        if root.kind not in STATEMENTS:
-            raise fault(
-                READONLY,
-                f"Cannot execute query in readonly mode: the SQL door takes SELECT, SHOW, "
-                f"DESCRIBE, EXISTS and EXPLAIN, not {root.kind.removesuffix('Query') or 'this'}",
-            )
-        for node in tree.nodes:
-            if node.kind == "OutFile":
-                raise fault(ACCESS_DENIED, "INTO OUTFILE writes a file on the server")
-            if node.kind == "ColumnsApplyTransformer" and not tree.json:
-                raise fault(ACCESS_DENIED, f"APPLY is not open inside {root.kind}")
-            if node.kind == "Explain" and node.name not in EXPLAINED:
-                raise fault(ACCESS_DENIED, f"{node.name} is not open to readers")
-            if node.kind not in STATEMENTS | PARTS:
-                raise fault(READONLY, f"{node.kind} is not part of a read that the SQL door knows")
 
     def _check_function(self, connection: Connection, name: str, lambdas: set[str]) -> None:
         reason = self._functions.refusal(name)
@@ -111,6 +93,40 @@ class Guard:
                     "show paths of the server's disk",
                 )
         return touched
+
+
+def not_a_read(kind: str) -> StoreError:
+    """Return the error for a statement of another kind."""
+    return fault(
+        READONLY,
+        "Cannot execute query in readonly mode: the SQL door takes SELECT, SHOW, DESCRIBE, EXISTS "
+        f"and EXPLAIN, not {kind or 'this'}",
+    )
+
+
+def _check_kinds(tree: parse.Tree) -> None:
+    root = tree.nodes[0]
+    if root.kind not in STATEMENTS:
+        raise not_a_read(root.kind)
+    # Only the JSON shows everything in these; the listing leaves out SHOW's WHERE, for instance.
+    if not tree.json and root.kind not in PLAIN_STATEMENTS:
+        raise fault(ACCESS_DENIED, f"this form of {root.kind} is not open to readers")
+    for node in tree.nodes:
+        if node.kind == "ColumnsApplyTransformer" and not tree.json:
+            raise fault(ACCESS_DENIED, f"APPLY is not open inside of {root.kind}")
+        if node.kind == "Explain" and node.name not in EXPLAINED:
+            raise fault(ACCESS_DENIED, f"{node.name} is not open to readers")
+        if node.kind not in STATEMENTS | PARTS:
+            raise fault(READONLY, f"{node.kind} is not part of a read that the SQL door knows")
+
+
+def _check_clauses(tree: parse.Tree, outfile: str) -> None:
+    statement = split_statement(tree.text)
+    written = {node.name for node in tree.nodes if node.kind == "OutFile"}
+    if statement.outfile != outfile or written - {outfile}:
+        raise fault(ACCESS_DENIED, "INTO OUTFILE writes a file on the server")
+    if tree.sets() > bool(statement.settings):
+        raise fault(READONLY, "SETTINGS stand at the end of a statement here, not inside of it")
 
 
 def _check_table_function(connection: Connection, name: str) -> None:

@@ -5,7 +5,9 @@ Owns the socket and who may come in; a statement's way is running.py's, an answe
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
+import logging
 from functools import partial
 
 from aiohttp import web
@@ -21,8 +23,10 @@ from tollway_processor.door.sessions import Sessions
 from tollway_processor.errors import StoreError, UsageError
 from tollway_processor.receive.listeners import Address, bind_error, parse_address
 
+logger = logging.getLogger(__name__)
 _READER_BODY_BYTES = 16 * 1024 * 1024
 _WRITER_BODY_BYTES = 1024 * 1024 * 1024
+_URL_BYTES = 1024 * 1024  # http_max_uri_size of ClickHouse: parameters may be long lists
 _WAITING = 100  # statements that may wait for a thread before the next one is refused
 _NO_LIMITS = Limits()
 _NO_HANDLE = (
@@ -72,8 +76,9 @@ class Door:
         self._runner = web.AppRunner(
             application,
             access_log=None,
-            auto_decompress=False,  # aiohttp knows no lz4, so wire.py takes all of them
+            auto_decompress=False,  # aiohttp knows no lz4: encodings.py takes all of them
             handler_cancellation=True,
+            max_line_size=_URL_BYTES,
             shutdown_timeout=1,
         )
         await self._runner.setup()
@@ -83,11 +88,13 @@ class Door:
             await self.stop()
             raise bind_error(address, "--sql", error) from error
         self.url = f"http://{Address(address.host, self._runner.addresses[0][1])}"
+        if not address.is_loopback and not self._password:
+            logger.warning("--sql %s listens beyond this machine and answers anybody", address)
 
     async def stop(self) -> None:
         """Cancel what runs and close the socket; the store stays open."""
-        await self._statements.stop()
         await self._runner.cleanup()
+        await self._statements.stop()
         self._engine.close()
 
     async def _handle(self, http: web.Request) -> web.StreamResponse:
@@ -112,7 +119,9 @@ class Door:
 
     def _admit(self, http: web.Request) -> None:
         """Refuse who lacks the password, and web pages that reach loopback by a name of theirs."""
-        if self._password and password_of(http) != self._password:
+        if self._password and not hmac.compare_digest(
+            password_of(http).encode(), self._password.encode()
+        ):
             raise fault(
                 AUTHENTICATION_FAILED,
                 "default: Authentication failed: password is incorrect, or there is no such user",

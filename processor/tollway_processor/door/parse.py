@@ -148,4 +148,9 @@ def _json_nodes(tree: dict[str, object]) -> Iterator[Node]:
             name = str(node.get("func_name", node.get("name", "")))
             yield Node(kind, name, id(node) in table_functions)
         if "out_file" in node:
-            yield Node("OutFile")
+            yield Node("OutFile", _literal(node["out_file"]))
+
+
+def _literal(node: object) -> str:
+    value = node.get("value") if isinstance(node, dict) else None
+    return str(value.get("value")) if isinstance(value, dict) else ""

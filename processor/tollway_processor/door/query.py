@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from tollway_processor.door import parse, session
 from tollway_processor.door.answer import Pipe, Summary, Ticket
-from tollway_processor.door.faults import BAD_ARGUMENTS, READONLY, fault
-from tollway_processor.door.guard import Guard
+from tollway_processor.door.faults import ACCESS_DENIED, BAD_ARGUMENTS, READONLY, fault
+from tollway_processor.door.guard import Guard, not_a_read
 from tollway_processor.door.session import Connect, Connection, Limits, SettingCatalog
 from tollway_processor.door.statement import (
     READ_WORDS,
@@ -43,39 +43,48 @@ class Reader:
             self._guard = Guard(connection)
 
     def run(self, request: Request, pipe: Pipe, ticket: Ticket) -> Summary:
-        """Write the result into the pipe. Raises StoreError with ClickHouse's code."""
-        with session.opened(self._connect) as connection:
-            session.apply(connection, _AS_A_SERVER)
-            normal = parse.normalise(connection, _text(request.body), request.parameters)
-            statement = split_statement(normal)
-            self._prepare(connection, request, statement, ticket)
-            tables = self._guard.check(
-                connection, normal, request.parameters, database=request.database
-            )
-            if tables != _SETTINGS_TABLE:
-                return _run_into(pipe, connection, request, statement, ticket)
-        with session.opened(self._connect) as connection:
-            self._prepare(connection, request, statement, ticket, level=2)
-            return _run_into(pipe, connection, request, statement, ticket)
+        """Write the result into the pipe. Raises StoreError with ClickHouse's code.
 
-    def _prepare(
-        self,
-        connection: Connection,
-        request: Request,
-        statement: Statement,
-        ticket: Ticket,
-        *,
-        level: int = 1,
+        What the guard judges is to the letter what runs: the engine's own writing of it.
+        """
+        with session.opened(self._connect) as connection:
+            session.apply(connection, {**_AS_A_SERVER, "log_comment": ticket.tag})
+            text = parse.normalise(connection, _text(request.body), request.parameters)
+            if first_word(text) not in READ_WORDS:
+                raise not_a_read(first_word(text))
+            statement = split_statement(text)
+            if statement.outfile is not None:
+                raise fault(ACCESS_DENIED, "INTO OUTFILE writes a file on the server")
+            written = statement.into_file(pipe.path, request.default_format)
+            sql = parse.normalise(connection, written, request.parameters)
+            self._lock(connection, request, statement)
+            tables = self._guard.check(
+                connection,
+                sql,
+                request.parameters,
+                database=request.database,
+                outfile=pipe.path,
+            )
+            ticket.start(statement.format or request.default_format)
+            if tables != _SETTINGS_TABLE:
+                return Summary.of(connection.query(sql, params=request.parameters))
+        with session.opened(self._connect) as connection:
+            session.apply(connection, {"log_comment": ticket.tag})
+            self._lock(connection, request, statement, level=2)
+            return Summary.of(connection.query(sql, params=request.parameters))
+
+    def _lock(
+        self, connection: Connection, request: Request, statement: Statement, *, level: int = 1
     ) -> None:
         if request.database != "default":
             session.use_database(connection, request.database)
-        session.apply(connection, {"log_comment": ticket.tag})
         asked = {**request.settings, **statement.settings}
         session.lock_reader(connection, self._catalog, self._limits, asked, level=level)
 
 
-# The embedded engine is set up as clickhouse-local, which takes `1 + 1` for a statement.
-_AS_A_SERVER = {"implicit_select": "0"}
+# The embedded engine is set up as clickhouse-local, which takes `1 + 1` for a statement; and a
+# list of some ten thousand ids is a statement too.
+_AS_A_SERVER = {"implicit_select": "0", "max_query_size": "1048576"}
 
 # Under the tighter lock this table calls every setting unchangeable, and clickhouse-connect then
 # neither sends settings nor asks for compression.
@@ -121,21 +130,16 @@ class Writer:
         if first_word(normal) not in READ_WORDS:
             ticket.start(None)
             return Summary.of(connection.query(text, params=request.parameters))
-        return _run_into(pipe, connection, request, split_statement(normal), ticket)
+        statement = split_statement(normal)
+        ticket.start(statement.format or request.default_format)
+        sql = statement.into_file(pipe.path, request.default_format)
+        return Summary.of(connection.query(sql, params=request.parameters))
 
 
 _GET_READS = (
     "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. "
     "You should use method POST for modifying queries"
 )
-
-
-def _run_into(
-    pipe: Pipe, connection: Connection, request: Request, statement: Statement, ticket: Ticket
-) -> Summary:
-    ticket.start(statement.format or request.default_format)
-    sql = statement.into_file(pipe.path, request.default_format)
-    return Summary.of(connection.query(sql, params=request.parameters))
 
 
 def _text(body: bytes) -> str:

@@ -72,9 +72,18 @@ class Statements:
         loop = asyncio.get_running_loop()
         statement = Statement(ticket, loop.run_in_executor(self._threads, _run, work, pipe, ticket))
         self._running.add(statement)
-        statement.done.add_done_callback(lambda _: self._running.discard(statement))
-        await statement.open(pipe)
+        statement.done.add_done_callback(lambda done: self._forget(statement, done))
+        try:
+            await statement.open(pipe)
+        except asyncio.CancelledError:
+            await self.end(statement)
+            raise
         return statement
+
+    def _forget(self, statement: Statement, done: asyncio.Future[Summary]) -> None:
+        self._running.discard(statement)
+        if not done.cancelled():
+            done.exception()  # an abandoned statement's failure concerns nobody any more
 
     async def end(self, statement: Statement) -> None:
         """End a statement that may still run because its client is gone, and wait for it."""

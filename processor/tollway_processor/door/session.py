@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from tollway_processor.door.faults import (
+    ABORTED,
     CONSTRAINT_VIOLATION,
     READONLY,
     UNKNOWN_SETTING,
@@ -15,6 +16,7 @@ from tollway_processor.door.faults import (
     tidy,
 )
 from tollway_processor.door.tokens import quote_name, quote_string
+from tollway_processor.errors import RetryableError
 
 
 class Result(Protocol):
@@ -67,7 +69,7 @@ class Limits(NamedTuple):
 
     max_execution_time: int = 120
     """Seconds that a statement may run."""
-    max_memory_usage: int = 4 * 1024**3
+    max_memory_usage: int = 2 * 1024**3
     """Bytes of memory that a statement may hold."""
     max_result_bytes: int = 16 * 1024**3
     """Bytes of a statement's uncompressed result."""
@@ -81,19 +83,28 @@ class Limits(NamedTuple):
 
 _UNCAPPED_DEFAULTS = frozenset({"max_threads", "max_parser_depth"})  # the engine's own are lower
 
-# Numbers, switches and names that read like settings but reach further than one statement's
-# result: the parser, secrets, signals to the process, memory outside of the tracker.
-_REFUSED_SETTINGS = re.compile(
-    r"dialect|allow_ddl|allow_introspection_functions|format_display_secrets.*|.*profiler.*"
-    r"|max_untracked_memory|max_memory_usage_for_user|memory_.*|jemalloc.*|trace_.*|.*nice_value.*"
-    r"|os_thread_priority|priority|send_logs_level|implicit_.*|max_parser_backtracks"
-    r"|enable_job_stack_trace|opentelemetry.*|ai_function.*|function_sleep.*"
+# What shapes a statement's result or the way to it. Everything else (the parser's dialect, files,
+# other servers, profilers, memory outside of the tracker) is closed.
+_OPEN_SETTINGS = re.compile(
+    r"(aggregate|allow_experimental|analyzer|cast|compile|cross_join|date_time|decimal|distinct"
+    r"|empty_result_for|enable|exact|format_(csv|custom|tsv)|function_json|group_by|input_format"
+    r"|interval_output|join|low_cardinality|normalize|optimize|output_format|partial_merge_join"
+    r"|prefer|query_cache|query_plan|regexp|rewrite|short_circuit|totals|type_json|use"
+    r"|max_(ast|block_size|bytes|columns|execution|expanded_ast|final_threads|joined|memory_usage"
+    r"|parser_depth|result|rows|subquery|temporary|threads))(_\w+)?"
+    r"|(read|result|set|sort|timeout|transfer)_overflow_mode|(except|intersect|union)_default_mode"
+    r"|bool_(true|false)_representation|count_distinct_implementation|extremes|final|limit|offset"
+    r"|(force|ignore)_data_skipping_indices|session_timezone|transform_null_in"
 )
-# Text settings can carry expressions, paths and schemas, so only these are open.
+_CLOSED_SETTINGS = re.compile(
+    r".*(_ai_|_disk|_file|_for_all_users|_for_user|_log|_page_cache|_share_|_streaming|azure|database"
+    r"|debug|delta|dialect|distributed|function_sleep|hdfs|iceberg|introspection|network|profile|python|remote|s3"
+    r"|schema|stack_trace).*"
+)
+# Text can carry an expression or a path where it is not one of these.
 _TEXT_SETTINGS = re.compile(
-    r"(output_)?format_(csv|tsv|custom|pretty)_\w+|bool_(true|false)_representation"
-    r"|(ignore|force)_data_skipping_indices|count_distinct_implementation|query_cache_tag"
-    r"|output_format_(sql_insert_table_name|avro_codec)|compatibility"
+    r"format_(csv|custom|tsv)_\w+|output_format_\w+|bool_\w+|count_distinct_implementation"
+    r"|(force|ignore)_data_skipping_indices|query_cache_tag"
 )
 # Of the HTTP exchange, not of the statement: http.py answers to them, the engine need not.
 _EXCHANGE_SETTINGS = frozenset(
@@ -129,9 +140,11 @@ class SettingCatalog:
     def check_open(self, name: str) -> None:
         """Raise StoreError (115, 164) unless a reader may change this setting."""
         self.check_known(name)
-        is_text = self._types.get(name, "String") in {"String", "Map", "URI", "Dialect"}
-        is_refused = _REFUSED_SETTINGS.fullmatch(name) is not None
-        if is_refused or (is_text and not _TEXT_SETTINGS.fullmatch(name)):
+        is_text = self._types.get(name, "String") in {"String", "Map", "URI"}
+        is_open = _OPEN_SETTINGS.fullmatch(name) and not _CLOSED_SETTINGS.fullmatch(name)
+        if name in Limits._fields:
+            return
+        if not is_open or (is_text and not _TEXT_SETTINGS.fullmatch(name)):
             raise fault(
                 READONLY, f"Cannot modify '{name}' setting in readonly mode: it is closed here"
             )
@@ -228,6 +241,13 @@ def use_database(connection: Connection, database: str) -> None:
 
 @contextmanager
 def opened(connect: Connect) -> Iterator[Connection]:
-    """Open a session for one statement and close it after."""
-    with connect() as engine:
+    """Open a session for one statement and close it after.
+
+    Raises StoreError (236) when the store is closing.
+    """
+    with ExitStack() as stack:
+        try:
+            engine = stack.enter_context(connect())
+        except RetryableError as error:
+            raise fault(ABORTED, str(error)) from error
         yield Connection(engine)

@@ -7,12 +7,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tollway_processor.door.clauses import CLAUSE_WORDS, Clauses
 from tollway_processor.door.tokens import Kind, Token, quote_string, tokens, unquote
 
 READ_WORDS = frozenset(
     {"SELECT", "WITH", "FROM", "EXPLAIN", "SHOW", "DESCRIBE", "DESC", "EXISTS", "CHECK", "KILL"}
 )
-_CLAUSES = ("INTO", "FORMAT", "SETTINGS")
+# After these words an expression or a name follows, not a clause.
+# fmt: off
+_OPEN_WORDS = frozenset({
+    "AND", "AS", "ASOF", "BETWEEN", "BY", "CASE", "DISTINCT", "ELSE", "EXCEPT", "FILL",
+    "FROM", "HAVING", "ILIKE", "IN", "INTERSECT", "INTERVAL", "IS", "JOIN", "LIKE", "LIMIT",
+    "NOT", "OFFSET", "ON", "OR", "PREWHERE", "QUALIFY", "SELECT", "STEP", "TABLE", "THEN", "TO",
+    "UNION", "USING", "WHEN", "WHERE", "WITH",
+})
+# fmt: on
 
 
 class Statement(NamedTuple):
@@ -22,10 +31,10 @@ class Statement(NamedTuple):
     format: str | None
     settings: dict[str, str]
     settings_text: str
-    has_outfile: bool
+    outfile: str | None
 
     def into_file(self, path: str, default_format: str) -> str:
-        """Return the statement that writes its result to `path`, at its end if that exists."""
+        """Return the statement that writes its result to `path` rather than to an `outfile`."""
         parts = [self.body, f"INTO OUTFILE {quote_string(path)} APPEND"]
         parts.append(f"FORMAT {self.format or default_format}")
         if self.settings_text:
@@ -56,52 +65,34 @@ def first_word(text: str) -> str:
 
 
 def split_statement(text: str) -> Statement:
-    """Cut one statement, as the engine's formatQuery writes it, into body and trailing clauses."""
-    clauses: dict[str, list[Token]] = {}
-    current: list[Token] | None = None
-    body_end = len(text.rstrip())
-    depth = 0
+    """Cut one statement, as the engine's formatQuery writes it, into body and trailing clauses.
+
+    Raises StoreError (73) when what FORMAT names is no name.
+    """
     found = [*tokens(text)]
+    body_end, clauses = len(text.rstrip()), Clauses(text, [])
+    depth = 0
     for index, token in enumerate(found):
         depth += (token.text in "([{") - (token.text in ")]}") if token.kind is Kind.SYMBOL else 0
-        if depth == 0 and token.is_word(*_CLAUSES) and _opens_clause(found, index):
-            if current is None:
-                body_end = token.start
-            current = clauses[token.text.upper()] = []
-        elif current is not None:
-            current.append(token)
-    settings = clauses.get("SETTINGS", [])
+        if depth == 0 and index and token.is_word(*CLAUSE_WORDS) and _ends_a_part(found[index - 1]):
+            tried = Clauses(text, found[index:])
+            if tried.read():
+                body_end, clauses = token.start, tried
+                break
     return Statement(
         body=text[:body_end].rstrip(),
-        format=unquote(clauses["FORMAT"][0]) if clauses.get("FORMAT") else None,
-        settings=_assignments(settings),
-        settings_text=text[settings[0].start : settings[-1].end] if settings else "",
-        has_outfile="INTO" in clauses,
+        format=clauses.format,
+        settings=clauses.settings,
+        settings_text=", ".join(clauses.settings_texts),
+        outfile=clauses.outfile,
     )
 
 
-def _opens_clause(found: list[Token], index: int) -> bool:
-    """Tell a clause's keyword from a column or alias of the same name."""
-    after = found[index + 1 : index + 3]
-    if not after or (index and found[index - 1].text in {",", ".", "AS"}):
-        return False
-    if found[index].is_word("INTO"):
-        return after[0].is_word("OUTFILE")
-    if found[index].is_word("FORMAT"):
-        return after[0].kind in (Kind.WORD, Kind.QUOTED_NAME)
-    return len(after) == 2 and after[0].kind is Kind.WORD and after[1].text == "="
-
-
-def _assignments(found: list[Token]) -> dict[str, str]:
-    """Return the plain `name = literal` pairs of a SETTINGS clause."""
-    pairs: dict[str, str] = {}
-    for index in range(0, len(found) - 2):
-        name, equals, value = found[index : index + 3]
-        if name.kind is Kind.WORD and equals.text == "=":
-            sign = value.text if value.text in {"-", "+"} else ""
-            value = found[index + 3] if sign and index + 3 < len(found) else value
-            pairs[name.text] = sign + unquote(value)
-    return pairs
+def _ends_a_part(token: Token) -> bool:
+    """Tell whether a clause can follow: after BY or a comma, `format` is somebody's column."""
+    if token.kind is Kind.SYMBOL:
+        return token.text in {")", "]", "}", "*"}
+    return token.kind is not Kind.WORD or token.text.upper() not in _OPEN_WORDS
 
 
 def split_insert(body: bytes) -> Insert | None:

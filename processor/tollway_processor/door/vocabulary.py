@@ -13,7 +13,7 @@ STATEMENTS = frozenset(
         "ShowIndexes",
         "ShowFunctions",
         "ShowSetting",
-        "ShowEngines",
+        "ShowEngineQuery",
         "ShowCreateTableQuery",
         "ShowCreateViewQuery",
         "ShowCreateDictionaryQuery",
@@ -23,6 +23,23 @@ STATEMENTS = frozenset(
         "ExistsViewQuery",
         "ExistsDictionaryQuery",
         "ExistsDatabaseQuery",
+    }
+)
+# Of these the engine gives no JSON; their listings show all that they can hold, but for APPLY.
+PLAIN_STATEMENTS = frozenset(
+    {
+        "DescribeQuery",
+        "ExistsTableQuery",
+        "ExistsViewQuery",
+        "ExistsDictionaryQuery",
+        "ExistsDatabaseQuery",
+        "ShowCreateTableQuery",
+        "ShowCreateViewQuery",
+        "ShowCreateDictionaryQuery",
+        "ShowCreateDatabaseQuery",
+        "ShowEngineQuery",
+        "ShowFunctions",
+        "ShowSetting",
     }
 )
 PARTS = frozenset(
@@ -64,7 +81,7 @@ PARTS = frozenset(
         "WindowDefinition",
         "WindowListElement",
         "WithElement",
-        "",
+        "OutFile",
     }
 )
 EXPLAINED = frozenset(

@@ -14,7 +14,7 @@ _STATUS = {
     **dict.fromkeys((159,), 408),  # TIMEOUT_EXCEEDED
     **dict.fromkeys((230,), 413),  # QUERY_IS_TOO_LARGE
     **dict.fromkeys((48,), 501),  # NOT_IMPLEMENTED
-    **dict.fromkeys((202, 209, 76), 503),  # too many queries, socket timeout, cannot open
+    **dict.fromkeys((76, 202, 209, 236), 503),  # cannot open, too many queries, timeout, closing
 }
 _CONTENT_TYPES = (
     (re.compile(r"JSON(?!.*EachRow).*|.*EachRow.*|NDJSON", re.I), "application/json"),

@@ -22,6 +22,7 @@ from tollway_processor.ingest.stamps import Stamps
 from tollway_processor.store.client import Delivery, Signal, Store
 
 _COMMIT_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_TROUBLE_S = 15.0
 _BATCH_REQUESTS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -112,12 +113,23 @@ class Batcher:
         }
         self._running: set[asyncio.Task[None]] = set()
         self._is_draining = False
+        self._trouble, self._trouble_at = "", float("-inf")
         self._counters.gauge("tollway_queue_bytes", lambda: self.queued_bytes)
 
     @property
     def queued_bytes(self) -> int:
         """Bytes of the requests that wait for a commit."""
         return sum(queue.held_bytes for queue in self._queues.values())
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the store from committing, empty when nothing is known to.
+
+        Forgotten after some seconds without an attempt: else a process that nobody sends to, since
+        it is not ready, would never find out that the cause is gone.
+        """
+        is_recent = self._loop.time() - self._trouble_at < _TROUBLE_S
+        return self._trouble if is_recent else ""
 
     async def submit(self, signal: Signal, body: bytes, project: str = "") -> Receipt:
         """Store one checked request; return after its commit.
@@ -190,8 +202,10 @@ class Batcher:
     ) -> None:
         if all(isinstance(outcome, RetryableError) for outcome in outcomes):
             queue.pace.failed(len(entries))
+            self._trouble, self._trouble_at = str(outcomes[0]), self._loop.time()
         else:
             queue.pace.stored()
+            self._trouble = ""
         for entry, outcome in zip(entries, outcomes, strict=True):
             if isinstance(outcome, TollwayError):
                 entry.fail(outcome)

@@ -23,7 +23,7 @@ class BatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     linger_s: float = 0.02
     """Seconds that a busy batch waits for the senders which the last commit has just answered."""
 
-    max_bytes: int = 32 * MIB
+    max_bytes: int = 24 * MIB
     """Decoded bytes of a batch; a fuller one is committed at once."""
 
     max_requests: int = 64

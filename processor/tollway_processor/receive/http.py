@@ -157,7 +157,10 @@ class HttpReceiver:
         decoder = BodyDecoder(request.headers.get("Content-Encoding", ""), limits)
         try:
             async with asyncio.timeout(limits.body_timeout_s):
-                async for piece, _ in request.content.iter_chunks():  # as received, not joined
+                # Pieces as received, not joined. Asking at_eof() is a must: aiohttp shares one
+                # reader among all requests without a body, whose readchunk() ends but once.
+                while not request.content.at_eof():
+                    piece, _ = await request.content.readchunk()
                     decoder.feed(piece)
                     lease.hold(decoder.decoded_bytes)
         except TimeoutError as error:

@@ -7,9 +7,6 @@ text or numbers.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +14,15 @@ from typing import Any
 import msgspec
 
 from tollway_processor.errors import PermanentError, TooLargeError
+from tollway_processor.receive.json_values import (
+    ValueFaultError,
+    double,
+    enum,
+    from_base64,
+    from_hex,
+    integer,
+    is_short_count,
+)
 from tollway_processor.receive.schema import ENUMS, MESSAGES, ROOTS, Field
 from tollway_processor.receive.wire import FIXED32, FIXED64, LENGTH, VARINT, tag, varint
 from tollway_processor.store.client import Signal
@@ -26,22 +32,7 @@ _DEPTH = 100  # what the C parser allows
 
 # Appends one value's bytes, tag included, to the pieces and returns how many bytes they are.
 _Encode = Callable[[list[bytes], object, int], int]
-_INTEGER_RANGES = {
-    "int64": (-(1 << 63), (1 << 63) - 1),
-    "fixed64": (0, (1 << 64) - 1),
-    "fixed32": (0, (1 << 32) - 1),
-    "uint32": (0, (1 << 32) - 1),
-    "enum": (-(1 << 31), (1 << 31) - 1),
-}
 _PACKED = {"fixed64": (FIXED64, struct.Struct("<Q")), "fixed32": (FIXED32, struct.Struct("<I"))}
-
-
-class _FaultError(ValueError):
-    """A value that its field cannot hold; `steps` lead to it, the innermost first."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.steps: list[str] = []
 
 
 def to_protobuf(signal: Signal, body: bytes) -> bytes:
@@ -60,7 +51,7 @@ def to_protobuf(signal: Signal, body: bytes) -> bytes:
         raise PermanentError(f"the body is no OTLP/JSON {signal} request: {error}") from error
     except RecursionError as error:
         raise PermanentError("the body's JSON nests too deep") from error
-    except _FaultError as fault:
+    except ValueFaultError as fault:
         path = "".join(reversed(fault.steps)).removeprefix(".")
         raise PermanentError(f"the body's {path}: {fault}") from fault
     return b"".join(pieces)
@@ -75,7 +66,7 @@ def _encode_fields(
         if value is not None:
             try:
                 size += encode(pieces, value, depth)
-            except _FaultError as fault:
+            except ValueFaultError as fault:
                 fault.steps.append(f".{name}")
                 raise
     return size
@@ -86,7 +77,7 @@ def _message_encoder(number: int, kind: str) -> _Encode:
 
     def encode(pieces: list[bytes], value: object, depth: int) -> int:
         if depth > _DEPTH:
-            raise _FaultError(f"nests over {_DEPTH} levels deep")
+            raise ValueFaultError(f"nests over {_DEPTH} levels deep")
         place = len(pieces)
         pieces.append(b"")  # the length comes before the payload and is known after it
         size = _encode_fields(fields, pieces, value, depth + 1)
@@ -111,7 +102,7 @@ def _attribute_encoder(number: int) -> _Encode:
         if value.stringValue is not None:
             payload = value.stringValue.encode()
             inner = b"\x0a" + varint(len(payload))  # AnyValue.string_value
-        elif _is_short_count(value.intValue):
+        elif is_short_count(value.intValue):
             payload = varint(int(value.intValue))
             inner = b"\x18"  # AnyValue.int_value
         else:
@@ -126,10 +117,6 @@ def _attribute_encoder(number: int) -> _Encode:
     return encode
 
 
-def _is_short_count(value: object) -> bool:
-    return isinstance(value, str) and len(value) < 19 and value.isascii() and value.isdigit()
-
-
 def _repeated_encoder(encode_one: _Encode) -> _Encode:
     def encode(pieces: list[bytes], value: object, depth: int) -> int:
         size = 0
@@ -137,7 +124,7 @@ def _repeated_encoder(encode_one: _Encode) -> _Encode:
         for index, item in enumerate(value):
             try:
                 size += encode_one(pieces, item, depth)
-            except _FaultError as fault:
+            except ValueFaultError as fault:
                 fault.steps.append(f"[{index}]")
                 raise
         return size
@@ -169,62 +156,10 @@ def _number_encoder(number: int, wire_type: int, to_bytes: Callable[[object], by
     return encode
 
 
-def _integer(kind: str) -> Callable[[object], int]:
-    low, high = _INTEGER_RANGES[kind]
-
-    def convert(value: object) -> int:
-        if isinstance(value, str):
-            digits = value.removeprefix("-")
-            if len(digits) <= 20 and digits.isascii() and digits.isdigit():
-                value = int(value)
-        elif isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if not isinstance(value, int) or not low <= value <= high:
-            raise _FaultError(f"{str(value)[:40]!r} is no integer from {low} to {high}")
-        return value
-
-    return convert
-
-
-def _enum(kind: str) -> Callable[[object], int]:
-    names, integer = ENUMS[kind], _integer("enum")
-
-    def convert(value: object) -> int:
-        if isinstance(value, str) and value in names:
-            return names[value]
-        return integer(value)
-
-    return convert
-
-
-def _double(value: object) -> bytes:
-    try:
-        if isinstance(value, str) and not re.fullmatch(r"-?(Infinity|NaN|[0-9.eE+-]+)", value):
-            raise ValueError(value)
-        return struct.pack("<d", float(value))  # type: ignore[arg-type]  # int, float or str
-    except (ValueError, OverflowError) as error:
-        raise _FaultError(f"{str(value)[:40]!r} is no number") from error
-
-
-def _hex(value: str) -> bytes:
-    try:
-        return binascii.unhexlify(value)
-    except ValueError as error:
-        raise _FaultError(f"{value[:40]!r} is not hexadecimal") from error
-
-
-def _base64(value: str) -> bytes:
-    try:
-        text = value.replace("-", "+").replace("_", "/").rstrip("=")
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except ValueError as error:
-        raise _FaultError("is not base64") from error
-
-
 _TO_BYTES: dict[str, Callable[[str], bytes]] = {
     "string": str.encode,
-    "id": _hex,
-    "bytes": _base64,
+    "id": from_hex,
+    "bytes": from_base64,
 }
 
 
@@ -237,12 +172,12 @@ def _encoder(number: int, field: Field) -> _Encode:
     if kind in ("string", "id", "bytes"):
         return _length_encoder(number, _TO_BYTES[kind])
     if kind == "double":
-        return _number_encoder(number, FIXED64, _double)
+        return _number_encoder(number, FIXED64, double)
     if kind in _PACKED:
         wire_type, layout = _PACKED[kind]
-        integer = _integer(kind)
-        return _number_encoder(number, wire_type, lambda value: layout.pack(integer(value)))
-    convert = bool if kind == "bool" else _enum(kind) if kind in ENUMS else _integer(kind)
+        convert = integer(kind)
+        return _number_encoder(number, wire_type, lambda value: layout.pack(convert(value)))
+    convert = bool if kind == "bool" else enum(kind) if kind in ENUMS else integer(kind)
     return _number_encoder(number, VARINT, lambda value: varint(convert(value)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +19,13 @@ OUTCOME = "tollway.stream.outcome"
 
 def _is_fine(span: Any) -> bool:
     return bool(span.status.is_unset) and "error.type" not in span.attributes and not span.events
+
+
+async def _until(is_true: Callable[[], object]) -> None:
+    """Give the loop its turns: it closes a dropped generator in its own time."""
+    async with asyncio.timeout(5):
+        while not is_true():  # noqa: ASYNC110 - nothing tells us of it
+            await asyncio.sleep(0)
 
 
 def test_closed_early_is_no_error_and_keeps_what_came(traced: Any, streaming: Any) -> None:
@@ -66,9 +74,7 @@ def test_async_stream_dropped_is_closed_by_the_loop(traced: Any, streaming: Any)
         stream = streaming("a", "b", "c").astream("x")
         await anext(stream)
         del stream
-        async with asyncio.timeout(5):
-            while not traced.all():
-                await asyncio.sleep(0)  # the loop closes the dropped generator in its own time
+        await _until(traced.all)
 
     asyncio.run(consume())
     assert _is_fine(traced.one())
@@ -145,9 +151,7 @@ def test_cancelled_stream_is_the_app_s_choice(traced: Any, streaming: Any) -> No
 
         await _cancel_once_waiting(consume(), waiting)
         gc.collect()
-        async with asyncio.timeout(5):
-            while not traced.all():
-                await asyncio.sleep(0)  # the loop closes the dropped generator in its own time
+        await _until(traced.all)
 
     asyncio.run(cancel())
     assert _is_fine(traced.one())

@@ -117,7 +117,11 @@ def test_nodes_that_are_sent_work_are_nodes(traced: Any, tree: Any) -> None:
 def test_subgraph_is_a_graph_under_its_node(traced: Any, tree: Any, scripted: Any) -> None:
     model = scripted()
     inner = _graph(("think", lambda _: {"said": [model.invoke("x").content]}), name="inner")
-    called = _graph(("call", lambda state: inner.invoke(state)), name="outer")
+
+    def call(state: State) -> Any:
+        return inner.invoke(state)
+
+    called = _graph(("call", call), name="outer")
     called.invoke({"said": []})
     assert tree(traced) == [
         (

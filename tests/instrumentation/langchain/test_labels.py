@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-import tollway
 from langchain_core.runnables import RunnableLambda
 from opentelemetry import baggage
+
+import tollway
 
 ROUTE, COHORT, VARIANT = "tollway.route", "tollway.cohort", "tollway.variant"
 
@@ -20,7 +21,9 @@ def _labels(span: Any) -> tuple[Any, Any, Any]:
     return tuple(span.attributes.get(name) for name in (ROUTE, COHORT, VARIANT))  # type: ignore[return-value]  # three names
 
 
-@pytest.mark.parametrize("config", [{"metadata": METADATA}, {"tags": TAGS}], ids=["metadata", "tags"])
+@pytest.mark.parametrize(
+    "config", [{"metadata": METADATA}, {"tags": TAGS}], ids=["metadata", "tags"]
+)
 @pytest.mark.parametrize("is_async", [False, True])
 def test_config_labels_the_run_and_all_under_it(
     traced: Any, scripted: Any, wire: Any, samples: Any, ask: Any, config: Any, is_async: bool
@@ -46,9 +49,7 @@ def test_config_labels_the_run_and_all_under_it(
     assert baggage.get_baggage(ROUTE) is None
 
 
-def test_hidden_chain_passes_its_labels_on(
-    traced: Any, scripted: Any, app_span: Any
-) -> None:
+def test_hidden_chain_passes_its_labels_on(traced: Any, scripted: Any, app_span: Any) -> None:
     with app_span("request"):
         (RunnableLambda(lambda x: x) | scripted()).invoke("x", {"metadata": METADATA})
     assert _labels(traced.named("chat claude-test")) == ("refunds", "closure", "student")
@@ -77,9 +78,12 @@ def test_context_manager_inside_a_run_wins_over_inherited_metadata(
 
 def test_inner_config_labels_only_what_is_under_it(traced: Any, scripted: Any) -> None:
     model = scripted()
-    chain = RunnableLambda(lambda x: x) | model.with_config(
-        metadata={"variant": "student"}
-    ) | RunnableLambda(lambda _: "x") | scripted(model="second")
+    chain = (
+        RunnableLambda(lambda x: x)
+        | model.with_config(metadata={"variant": "student"})
+        | RunnableLambda(lambda _: "x")
+        | scripted(model="second")
+    )
     chain.invoke("x", {"metadata": {"route": "refunds"}})
     assert _labels(traced.named("chat claude-test")) == ("refunds", None, "student")
     assert _labels(traced.named("chat second")) == ("refunds", None, None)

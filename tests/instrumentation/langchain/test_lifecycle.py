@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import tollway
 from langchain_core.callbacks import AsyncCallbackHandler, AsyncCallbackManager, BaseCallbackHandler
 from langchain_core.callbacks.base import BaseCallbackManager
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -29,6 +28,8 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.pregel import Pregel
 from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, SamplingResult
+
+import tollway
 from tollway import _guard
 from tollway.langchain import runs
 
@@ -51,9 +52,13 @@ def test_uninstrument_restores_the_very_same_functions(record: Any) -> None:
     hooks, init = list(_configure_hooks), BaseCallbackManager.__init__
     for _ in range(2):
         record(langchain=True)
-        assert all(vars(owner)[name] is not old for (owner, name), old in zip(PATCHED, before, strict=True))
+        assert all(
+            vars(owner)[name] is not old for (owner, name), old in zip(PATCHED, before, strict=True)
+        )
         tollway.uninstrument()
-        assert all(vars(owner)[name] is old for (owner, name), old in zip(PATCHED, before, strict=True))
+        assert all(
+            vars(owner)[name] is old for (owner, name), old in zip(PATCHED, before, strict=True)
+        )
         assert _configure_hooks == hooks
         assert BaseCallbackManager.__init__ is init
 
@@ -62,7 +67,8 @@ def test_nothing_is_recorded_after_uninstrument(traced: Any, streaming: Any) -> 
     stream = streaming().stream("hi")
     next(stream)
     tollway.uninstrument()
-    assert [span.attributes["tollway.stream.outcome"] for span in traced.all()] == ["abandoned"]
+    assert traced.one().attributes["tollway.stream.outcome"] == "abandoned"
+    assert "gen_ai.input.messages" in traced.one().attributes
     list(stream)
     streaming().invoke("hi")
     assert len(traced.all()) == 1
@@ -141,8 +147,14 @@ class _Asking(Sampler):
         self.seen: dict[str, Any] = {}
 
     def should_sample(
-        self, parent_context: Any, trace_id: int, name: str, kind: Any = None, attributes: Any = None,
-        *_: Any, **__: Any,
+        self,
+        parent_context: Any,
+        trace_id: int,
+        name: str,
+        kind: Any = None,
+        attributes: Any = None,
+        *_: Any,
+        **__: Any,
     ) -> SamplingResult:
         self.seen[name] = dict(attributes or {})
         return SamplingResult(Decision.RECORD_AND_SAMPLE)
@@ -174,9 +186,7 @@ class _Heard(AsyncCallbackHandler):
 
 
 @pytest.mark.parametrize("is_on", [False, True])
-def test_the_app_s_own_async_handler_hears_of_plain_llms_as_ever(
-    record: Any, is_on: bool
-) -> None:
+def test_the_app_s_own_async_handler_hears_of_plain_llms_as_ever(record: Any, is_on: bool) -> None:
     recorded = record(langchain=is_on)
     heard = _Heard()
     asyncio.run(FakeListLLM(responses=["a", "b"]).abatch(["1", "2"], {"callbacks": [heard]}))
@@ -208,7 +218,7 @@ def test_the_app_s_own_handlers_hear_the_same_events(record: Any, streaming: Any
 def test_library_failure_does_not_reach_the_app(
     record: Any, scripted: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    record(langchain=True)
+    recorded = record(langchain=True)
 
     def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("a bug of ours")
@@ -217,7 +227,8 @@ def test_library_failure_does_not_reach_the_app(
     monkeypatch.setattr("tollway.langchain.llm_calls.answer_attributes", fail)
     monkeypatch.setattr("tollway.langchain.callback.request_attributes", fail)
     assert scripted().invoke("hi").content == "Hello"
-    assert sum(_guard.failures.values()) == 1
+    assert sum(_guard.failures.values()) == 2
+    assert recorded.one().name == "chat ScriptedModel"
     assert "a bug of ours" in caplog.text
     caplog.clear()
 
@@ -257,16 +268,16 @@ def test_memory_is_flat_over_many_runs_whole_broken_and_abandoned(
         asyncio.run(cancelled())
         gc.collect()
 
-    some(20)
+    some(10)
     tracemalloc.start()
     try:
-        some(5)
+        some(3)
         before = tracemalloc.get_traced_memory()[0]
-        some(60)
+        some(25)
         grown_bytes = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert grown_bytes < 30_000
+    assert grown_bytes < 20_000
 
 
 def test_runs_whose_end_is_never_told_are_bounded(

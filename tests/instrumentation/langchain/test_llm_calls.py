@@ -32,6 +32,18 @@ def test_request_says_provider_model_and_parameters(traced: Any, scripted: Any) 
     assert said["langchain.run.name"] == "ScriptedModel"
 
 
+@pytest.mark.parametrize("is_wanted", [False, True])
+def test_tools_offered_are_told_where_asked_for(
+    record: Any, scripted: Any, is_wanted: bool
+) -> None:
+    recorded = record(langchain=True, capture_tool_definitions=is_wanted)
+    function = {"name": "refund", "description": "Refund", "parameters": {"type": "object"}}
+    plain = {"name": "mail", "input_schema": {"type": "object"}}
+    scripted().invoke("hi", tools=[{"type": "function", "function": function}, plain])
+    said = recorded.one().attributes.get("gen_ai.tool.definitions")
+    assert said == (json.dumps([{"type": "function", **function}, plain]) if is_wanted else None)
+
+
 def test_usage_is_told_inclusive_and_in_both_namings(traced: Any, scripted: Any) -> None:
     usage = {
         "input_tokens": 100,
@@ -82,7 +94,9 @@ def test_odd_usage_is_left_out(traced: Any, scripted: Any, usage: Any) -> None:
     answer = AIMessage("Hello")
     answer.usage_metadata = usage
     assert scripted(answer).invoke("hi").content == "Hello"
-    assert not [name for name in traced.one().attributes if "usage" in name or "token_count" in name]
+    assert not [
+        name for name in traced.one().attributes if "usage" in name or "token_count" in name
+    ]
 
 
 def test_answer_says_model_id_finish_reason_and_tool_calls(traced: Any, scripted: Any) -> None:
@@ -135,7 +149,9 @@ def test_messages_are_told_in_the_genai_form(traced: Any, scripted: Any) -> None
 
 def test_without_content_only_counts_and_names_are_told(record: Any, scripted: Any) -> None:
     recorded = record(langchain="all", capture_content=False)
-    answer = AIMessage("secret", tool_calls=[{"id": "c1", "name": "refund", "args": {"s": "secret"}}])
+    answer = AIMessage(
+        "secret", tool_calls=[{"id": "c1", "name": "refund", "args": {"s": "secret"}}]
+    )
     scripted(answer).invoke("secret")
     said = recorded.one().attributes
     assert said["llm.tool_call.names"] == ("refund",)
@@ -176,6 +192,7 @@ def test_stream_tells_time_to_first_chunk_and_usage(
     assert 0 < said["gen_ai.response.time_to_first_chunk"] < said["llm.latency_ms"]
     assert said["llm.token_count.total"] == 13
     assert said["tollway.stream.outcome"] == "completed"
+    assert said["gen_ai.request.stream"] is True
     assert '"content": "Hello"' in said["gen_ai.output.messages"]
 
 
@@ -238,6 +255,13 @@ def test_several_prompts_of_one_call_are_several_calls(traced: Any, scripted: An
     assert [span.name for span in spans] == [CALL, CALL]
     said = [json.loads(span.attributes["gen_ai.input.messages"]) for span in spans]
     assert [messages[0]["parts"][0]["content"] for messages in said] == ["one", "two"]
+
+
+def test_prompts_after_one_that_failed_are_not_left_open(traced: Any, scripted: Any) -> None:
+    model = scripted(TimeoutError("busy"))
+    with pytest.raises(TimeoutError):
+        model.generate([[HumanMessage("one")], [HumanMessage("two")]])
+    assert [span.attributes["error.type"] for span in traced.all()] == ["TimeoutError"] * 2
 
 
 def test_metrics_of_a_call_are_recorded_once(record: Any, streaming: Any) -> None:

@@ -98,7 +98,9 @@ def test_raw_call_in_a_retriever(traced: Any, tree: Any, raw: Any, is_async: boo
 
 def test_span_of_the_app_in_a_chat_model(traced: Any, tree: Any, scripted: Any) -> None:
     def request() -> None:
-        with trace.get_tracer("http", tracer_provider=traced.provider).start_as_current_span("POST"):
+        with trace.get_tracer("http", tracer_provider=traced.provider).start_as_current_span(
+            "POST"
+        ):
             return
 
     scripted(during=request).invoke("hi")
@@ -110,7 +112,9 @@ def test_span_of_the_app_in_a_streamed_chat_model(
     traced: Any, tree: Any, streaming: Any, is_async: bool
 ) -> None:
     def request() -> None:
-        with trace.get_tracer("http", tracer_provider=traced.provider).start_as_current_span("POST"):
+        with trace.get_tracer("http", tracer_provider=traced.provider).start_as_current_span(
+            "POST"
+        ):
             return
 
     model = streaming(during=request)

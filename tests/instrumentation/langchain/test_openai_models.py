@@ -122,15 +122,36 @@ def test_subclass_of_the_app_counts_as_well(
 
 
 def test_v3_stream_events_are_one_call(
-    traced: Any, wire: Any, samples: Any, chat_openai: Any
+    traced: Any, tree: Any, wire: Any, samples: Any, chat_openai: Any
 ) -> None:
     wire.streams(samples.stream())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # langchain-core: this API is in beta
         events = list(chat_openai().stream_events("hi", version="v3"))
     assert events
-    counted = [s for s in traced.all() if "llm.token_count.prompt" in s.attributes]
-    assert [span.attributes["openai.api.type"] for span in counted] == ["chat_completions"]
+    assert tree(traced) == [CALL]
+    assert traced.one().attributes["openai.api.type"] == "chat_completions"
+    assert traced.one().attributes["llm.token_count.prompt"] == 20
+
+
+def test_async_v3_stream_events_are_one_call(
+    traced: Any, tree: Any, wire: Any, samples: Any, chat_openai: Any, ask: Any
+) -> None:
+    wire.streams(samples.stream()).says(samples.chat())
+    client = wire.async_client()
+
+    async def consume() -> None:
+        events = await chat_openai().astream_events("hi", version="v3")
+        assert [event async for event in events]
+        await ask(client)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # langchain-core: this API is in beta
+        asyncio.run(consume())
+    assert tree(traced) == [CALL, CALL]
+    streamed, raw = traced.all()
+    assert streamed.attributes["langchain.run.name"] == "ChatOpenAI"
+    assert "langchain.run.name" not in raw.attributes
 
 
 def test_model_around_a_raw_client_carries_no_usage_of_its_own(

@@ -69,9 +69,7 @@ def test_default_shows_the_request_and_its_calls(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_all_shows_the_plumbing_too(
-    traced_all: Any, tree: Any, streaming: Any, way: str
-) -> None:
+def test_all_shows_the_plumbing_too(traced_all: Any, tree: Any, streaming: Any, way: str) -> None:
     WAYS[way](_chain(traced_all, streaming()))
     [(root, children)] = tree(traced_all)
     # A stream starts its steps from the last to the first, pulling.

@@ -10,8 +10,12 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
 
-def test_chat_span_tells_model_tokens_and_finish(spans: Any, wire: Any, samples: Any, ask: Any) -> None:
-    answer = ask(wire.says(samples.chat()).client(), temperature=0.5, max_tokens=9, seed=7, stop="x")
+def test_chat_span_tells_model_tokens_and_finish(
+    spans: Any, wire: Any, samples: Any, ask: Any
+) -> None:
+    answer = ask(
+        wire.says(samples.chat()).client(), temperature=0.5, max_tokens=9, seed=7, stop="x"
+    )
 
     span = spans.one()
     assert answer.choices[0].message.content == "Hello"
@@ -133,7 +137,9 @@ def test_tool_names_are_told_when_content_is_off(
     assert not any("messages" in key for key in told)
 
 
-def test_finish_reasons_of_all_choices_are_told(spans: Any, wire: Any, samples: Any, ask: Any) -> None:
+def test_finish_reasons_of_all_choices_are_told(
+    spans: Any, wire: Any, samples: Any, ask: Any
+) -> None:
     choices = [
         {"index": i, "message": {"role": "assistant", "content": str(i)}, "finish_reason": reason}
         for i, reason in enumerate(["stop", "length"])
@@ -188,8 +194,10 @@ def test_parse_gives_the_model_and_warns_of_nothing(spans: Any, wire: Any, sampl
     message = {"role": "assistant", "content": '{"eur": 5}'}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     client = wire.says(samples.chat(choices=[choice])).client()
-    chat = client.chat.completions if hasattr(client.chat.completions, "parse") else (
-        client.beta.chat.completions
+    chat = (
+        client.chat.completions
+        if hasattr(client.chat.completions, "parse")
+        else (client.beta.chat.completions)
     )
     answer = chat.parse(
         model="gpt-4o-mini", messages=[{"role": "user", "content": "?"}], response_format=Refund

@@ -83,9 +83,7 @@ def test_transcription(spans: Any, wire: Any) -> None:
 def test_transcription_as_plain_text_and_by_duration(spans: Any, wire: Any) -> None:
     client = wire.says("just text").says({"text": "x", "usage": {"seconds": 7}}).client()
     sound = ("a.wav", b"RIFF")
-    text = client.audio.transcriptions.create(
-        model="whisper-1", file=sound, response_format="text"
-    )
+    text = client.audio.transcriptions.create(model="whisper-1", file=sound, response_format="text")
     client.audio.transcriptions.create(model="whisper-1", file=sound)
 
     assert text == "just text"

@@ -106,7 +106,7 @@ def test_bytes_of_a_stream_are_exact_where_nothing_is_hidden(
     record: Any, wire: Any, samples: Any
 ) -> None:
     spans = record(stream_usage=False)
-    odd = [b"data: {}\r\n\r\ndata: [", b"]\n\n: comment\n\nevent: x\n", b"data: {\"a\": 1}\n\nrest"]
+    odd = [b"data: {}\r\n\r\ndata: [", b"]\n\n: comment\n\nevent: x\n", b'data: {"a": 1}\n\nrest']
     client = wire.streams(odd, done=False).client()
     with client.chat.completions.with_streaming_response.create(**ASK, stream=True) as response:
         assert b"".join(response.iter_bytes()) == b"".join(odd)
@@ -133,3 +133,15 @@ def test_raw_stream_failing_in_the_middle(spans: Any, wire: Any, samples: Any) -
         list(raw.parse())
 
     assert spans.one().status.status_code is StatusCode.ERROR
+
+
+def test_error_event_of_a_raw_stream_is_told(spans: Any, wire: Any, samples: Any) -> None:
+    events = [samples.stream()[0], {"error": {"message": "overloaded", "code": "busy"}}]
+    client = wire.streams(events).client()
+    with client.chat.completions.with_streaming_response.create(**ASK, stream=True) as response:
+        list(response.iter_lines())
+
+    span = spans.one()
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.attributes["error.type"] == "busy"
+    assert '"Hel"' in span.attributes["gen_ai.output.messages"]

@@ -189,7 +189,9 @@ def test_error_event_in_a_stream_is_an_error(spans: Any, wire: Any, samples: Any
     assert spans.one().status.status_code is StatusCode.ERROR
 
 
-def test_iterating_on_after_the_end_stays_over(spans: Any, wire: Any, samples: Any, ask: Any) -> None:
+def test_iterating_on_after_the_end_stays_over(
+    spans: Any, wire: Any, samples: Any, ask: Any
+) -> None:
     stream = ask(wire.streams(samples.stream()).client(), stream=True)
     assert len(list(stream)) == 3
     assert list(stream) == []
@@ -212,11 +214,11 @@ def test_stream_keeps_headers_and_attributes(spans: Any, wire: Any, samples: Any
 def test_latency_leaves_out_the_app_s_own_time(
     spans: Any, wire: Any, samples: Any, ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tollway.openai import call, stream
+    from tollway.openai import call, start, stream
 
     clock_ns = [0]
-    monkeypatch.setattr(stream, "perf_counter_ns", lambda: clock_ns[0])
-    monkeypatch.setattr(call, "perf_counter_ns", lambda: clock_ns[0])
+    for module in (call, start, stream):
+        monkeypatch.setattr(module, "perf_counter_ns", lambda: clock_ns[0])
 
     def slow_events(_: Any) -> Any:
         clock_ns[0] += 50_000_000
@@ -258,8 +260,10 @@ def test_tool_calls_of_a_stream_are_put_together(
 
 def test_stream_helper_gives_its_events(spans: Any, wire: Any, samples: Any) -> None:
     client = wire.streams(samples.stream()).client()
-    chat = client.chat.completions if hasattr(client.chat.completions, "stream") else (
-        client.beta.chat.completions
+    chat = (
+        client.chat.completions
+        if hasattr(client.chat.completions, "stream")
+        else (client.beta.chat.completions)
     )
     with chat.stream(model="gpt-4o-mini", messages=[{"role": "user", "content": "?"}]) as stream:
         kinds = {event.type for event in stream}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tollway.openai.usage import read_usage, usage_attributes
 
 READ, WRITE = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens"
@@ -32,8 +33,11 @@ REASONING = "gen_ai.usage.reasoning.output_tokens"
             "openrouter",
             (10, 1, 11, {READ: 2, WRITE: 5}),
         ),
-        ({"prompt_tokens": 10, "completion_tokens": 1, "cached_tokens": 4}, "moonshot_ai",
-         (10, 1, 11, {READ: 4})),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 1, "cached_tokens": 4},
+            "moonshot_ai",
+            (10, 1, 11, {READ: 4}),
+        ),
         (
             {
                 "prompt_tokens": 10,
@@ -71,8 +75,19 @@ def test_usage_is_read(said: Any, provider: str, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [None, {}, [], "12", 3, {"prompt_tokens": None}, {"prompt_tokens": -3}, {"prompt_tokens": True},
-     {"prompt_tokens": "many"}, {"prompt_tokens": 1.5}, {"prompt_tokens": 10**30}],
+    [
+        None,
+        {},
+        [],
+        "12",
+        3,
+        {"prompt_tokens": None},
+        {"prompt_tokens": -3},
+        {"prompt_tokens": True},
+        {"prompt_tokens": "many"},
+        {"prompt_tokens": 1.5},
+        {"prompt_tokens": 10**30},
+    ],
 )
 def test_usage_that_says_nothing_is_none(said: Any) -> None:
     assert read_usage(said) is None

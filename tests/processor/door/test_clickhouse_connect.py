@@ -85,6 +85,12 @@ def test_parameters_are_bound_by_the_server(connect: Connect, is_form: bool) -> 
     assert at.replace(tzinfo=UTC) == datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 
+def test_long_list_of_parameters_fits_into_the_url(client: Client) -> None:
+    wanted = [f"{number:032x}" for number in range(2000)]
+    statement = "SELECT length({ids:Array(String)})"
+    assert client.query(statement, parameters={"ids": wanted}).result_rows == [(2000,)]
+
+
 def test_parameters_are_bound_by_the_client(client: Client) -> None:
     rows = client.query("SELECT %(s)s, %(n)s", parameters={"s": "it's", "n": 7}).result_rows
     assert rows == [("it's", 7)]

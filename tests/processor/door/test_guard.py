@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tollway_processor.door.client import DoorClient
+from tollway_processor.door.functions import TABLE_FUNCTIONS
 from tollway_processor.door.http import Door
+from tollway_processor.door.vocabulary import SYSTEM_TABLES
 from tollway_processor.errors import StoreError
 
 READS = [
@@ -185,6 +188,36 @@ REACHES = [
     "SELECT 1 SETTINGS additional_result_filter = 'file(\\'{secret}\\') = \\'\\''",
     "SELECT 1 FROM spans SETTINGS additional_table_filters = {{'spans': 'file(''{secret}'')=''a'''}}",
     "SELECT 1 FROM (SELECT 1 SETTINGS additional_result_filter = '1')",
+    "SHOW TABLES WHERE file('{secret}') != ''",
+    "SHOW TABLES WHERE throwIf(file('{secret}') != '', 'read')",
+    "SHOW TABLES LIMIT length(file('{secret}'))",
+    "SHOW DATABASES WHERE file('{secret}') != ''",
+    "SHOW DICTIONARIES WHERE file('{secret}') != ''",
+    "SHOW COLUMNS FROM spans WHERE file('{secret}') != ''",
+    "SHOW INDEXES FROM spans WHERE file('{secret}') != ''",
+    "SELECT quantile(length(file('{secret}')))(v) FROM spans",
+    "SELECT * APPLY quantiles(length(file('{secret}'))) FROM (SELECT 1)",
+    "SELECT DISTINCT ON (file('{secret}')) v FROM spans",
+    "SELECT v FROM spans LIMIT 1 OFFSET length(file('{secret}'))",
+    "SELECT count() FROM spans GROUP BY GROUPING SETS ((file('{secret}')), ())",
+    "SELECT number AS n, n AS m FROM numbers(3) ORDER BY n WITH FILL TO 9"
+    " INTERPOLATE (m AS length(file('{secret}')))",
+    "SELECT number FROM numbers(3) ORDER BY number WITH FILL TO 9 STEP length(file('{secret}'))",
+    "SELECT CASE 1 WHEN length(file('{secret}')) THEN 2 END",
+    "SELECT file('{secret}')::String, CAST(file('{secret}') AS String)",
+    "SELECT INTERVAL length(file('{secret}')) DAY",
+    "SELECT {{'a': file('{secret}')}}, [file('{secret}')][1], (file('{secret}'), 1).1",
+    "SELECT EXTRACT(DAY FROM toDate(file('{secret}')))",
+    "SELECT * FROM numbers(length(file('{secret}')))",
+    "SELECT * FROM numbers((SELECT length(file('{secret}'))))",
+    "SELECT * FROM values('a String', file('{secret}'))",
+    "SELECT * FROM by_cost(least = length(file('{secret}')))",
+    "SELECT * FROM spans AS a JOIN spans AS b ON a.v = b.v AND file('{secret}') = ''",
+    "WITH x AS (SELECT 1) SELECT * FROM x WHERE EXISTS (SELECT file('{secret}'))",
+    "SELECT 1 FORMAT `TSV; SELECT file('{secret}') INTO OUTFILE '{stolen}'`",
+    "SELECT 1 FORMAT `TSV INTO OUTFILE '{stolen}'`",
+    'SELECT 1 FORMAT "TSV SETTINGS max_threads = 1; DROP TABLE spans"',
+    "DESCRIBE spans FORMAT `TSV; SELECT 1 INTO OUTFILE '{stolen}'`",
     "SELECT * FROM file('{secret}')",
     "SELECT * FROM `file`('{secret}', 'LineAsString')",
     "SELECT * FROM view(SELECT * FROM file('{secret}'))",
@@ -313,3 +346,59 @@ def test_other_statements_are_refused(client: DoorClient, statement: str, secret
 @pytest.mark.parametrize("statement", REACHES)
 def test_ways_out_are_refused(client: DoorClient, statement: str, secret: Path) -> None:
     attack(client, statement, secret)
+
+
+def listed(store: Any, statement: str) -> list[str]:
+    return str(store.engine.query(statement, format="TSV").decode()).split()
+
+
+def test_each_of_the_engines_table_functions_is_refused_unless_listed(
+    client: DoorClient, store: Any
+) -> None:
+    names = listed(store, "SELECT name FROM system.table_functions")
+    assert len(names) > 90
+    for name in {name for name in names if name.lower() not in TABLE_FUNCTIONS}:
+        for statement in (f"SELECT * FROM `{name}`()", f"DESCRIBE TABLE `{name}`('x', 'y')"):
+            with pytest.raises(StoreError) as caught:
+                client.query(statement)
+            assert caught.value.code == 497 or name in {"view", "viewIfPermitted"}, statement
+
+
+def test_each_of_the_systems_tables_is_refused_unless_listed(
+    client: DoorClient, store: Any
+) -> None:
+    names = listed(store, "SELECT name FROM system.tables WHERE database = 'system'")
+    assert len(names) > 90
+    for name in set(names) - SYSTEM_TABLES:
+        with pytest.raises(StoreError) as caught:
+            client.query(f"SELECT 1 FROM system.{name}")
+        assert caught.value.code == 497, name
+
+
+def test_functions_that_reach_out_are_refused_in_every_casing(
+    client: DoorClient, store: Any
+) -> None:
+    names = listed(
+        store,
+        "SELECT name FROM system.functions WHERE match(lower(name), '^(file|ai|region|catboost|"
+        "naive|address|sleep|__get|reversedns|filesystem|getmacro|getserver|evalml|showcert)')"
+        " OR categories IN ('AI', 'Embedded Dictionary')",
+    )
+    assert len(names) > 30
+    for name in {*names, *map(str.upper, names), *map(str.lower, names)}:
+        with pytest.raises(StoreError) as caught:
+            client.query(f"SELECT {name}(1)")
+        assert caught.value.code == 497, name
+
+
+def test_function_made_by_sql_appears(client: DoorClient, store: Any) -> None:
+    with pytest.raises(StoreError, match="does not exist"):
+        client.query("SELECT twice(1)")
+    store.engine.query("CREATE FUNCTION twice AS (a) -> a * 2", format="Null")
+    assert client.query("SELECT twice(21)", format="TSV") == b"42\n"
+
+
+def test_many_ids_fit_into_one_statement(client: DoorClient) -> None:
+    ids = ", ".join(f"'{number:032x}'" for number in range(20_000))
+    statement = f"SELECT count() FROM spans WHERE trace_id IN ({ids})"
+    assert client.query(statement, format="TSV") == b"0\n"

@@ -12,7 +12,8 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import lz4.frame
@@ -20,7 +21,7 @@ import pytest
 import zstandard
 
 from tollway_processor.door.http import Door
-from tollway_processor.errors import UsageError
+from tollway_processor.errors import RetryableError, UsageError
 
 
 class Answer(NamedTuple):
@@ -301,3 +302,38 @@ async def test_malformed_address_names_the_flag(store: object) -> None:
 async def test_store_without_an_engine_is_refused() -> None:
     with pytest.raises(UsageError, match="--sql needs an embedded store"):
         await Door(object()).start()
+
+
+async def test_listening_for_others_without_a_password_is_logged(
+    store: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = Door(store, "0.0.0.0:0")
+    await door.start()
+    try:
+        assert "answers anybody" in caplog.text
+        port = urlsplit(door.url).port
+        named = Door(store)
+        named.url = f"http://127.0.0.1:{port}"
+        assert (await _in_thread(named, {"Host": "tollway:8123"}, {})).status == 200
+    finally:
+        await door.stop()
+
+
+async def test_closing_store_answers_unavailable(store: Any) -> None:
+    class Closing:
+        is_closing = False
+
+        def session(self) -> AbstractContextManager[Any]:
+            if self.is_closing:
+                raise RetryableError("the store is closing")
+            return store.session()
+
+    closing = Closing()
+    door = Door(closing)
+    await door.start()
+    try:
+        closing.is_closing = True
+        answer = await _in_thread(door, {}, {})
+        assert (answer.status, answer.headers["x-clickhouse-exception-code"]) == (503, "236")
+    finally:
+        await door.stop()

@@ -220,6 +220,20 @@ async def test_failed_store_tells_every_sender_to_retry(make, recording_store, e
     assert not recording_store.stored
 
 
+async def test_trouble_of_the_store_is_told_until_a_commit_succeeds(make, recording_store):
+    def fail(bodies: list[bytes]) -> list[Refusal]:
+        raise RetryableError("the disk is full")
+
+    batcher = make()
+    assert batcher.trouble == ""
+    recording_store.verdict = fail
+    await asyncio.gather(*submit(batcher, b"a"), return_exceptions=True)
+    assert batcher.trouble == "the disk is full"
+    recording_store.verdict = lambda bodies: []
+    await asyncio.gather(*submit(batcher, b"a"))
+    assert batcher.trouble == ""
+
+
 async def test_request_that_always_exhausts_the_store_ends_up_alone(make, recording_store):
     def verdict(bodies: list[bytes]) -> list[Refusal]:
         if b"huge" in bodies:

@@ -6,12 +6,15 @@ import gzip
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tollway_processor.errors import PermanentError, TooLargeError
 from tollway_processor.receive.body import BodyDecoder, UnsupportedEncodingError, zstd
 from tollway_processor.receive.limits import Limits
+
+# A busy machine is no fault of the code.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ENCODE = {"identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstd.compress}
 LIMITS = Limits(encoded_bytes=1 << 20, decoded_bytes=1 << 20)
@@ -24,6 +27,7 @@ def decode(encoding: str, body: bytes, piece_bytes: int = 1 << 16) -> bytes:
     return decoder.finish()
 
 
+@PATIENT
 @given(
     body=st.one_of(st.binary(max_size=2000), st.binary(max_size=20).map(lambda b: b * 20_000)),
     encoding=st.sampled_from(sorted(ENCODE)),
@@ -39,6 +43,7 @@ def test_concatenated_members_are_one_body(encoding):
     assert decode(encoding, encode(b"one, ") + encode(b"two"), 5) == b"one, two"
 
 
+@PATIENT
 @given(
     body=st.binary(min_size=1, max_size=300),
     encoding=st.sampled_from(["gzip", "deflate", "zstd"]),

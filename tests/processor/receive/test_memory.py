@@ -109,10 +109,10 @@ def nested(*fields: int, payload: bytes) -> bytes:
         (b"\xf8\x07\x01" * (5 * MIB), PermanentError),  # unknown fields
     ],
 )
-def test_body_of_very_many_parts_costs_no_more_than_itself(body, error):
+def test_body_of_very_many_parts_costs_little_more_than_itself(body, error):
     with peak_memory() as moved, pytest.raises(error):
         check("traces", body, Limits())
-    assert moved.peak_bytes <= 2 * len(body)
+    assert moved.peak_bytes <= 3 * len(body)
 
 
 async def test_flood_is_answered_within_the_budget(serve, span_request, eventually):

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -16,6 +16,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from tollway_processor.errors import PermanentError, TooLargeError
 from tollway_processor.receive.otlp_json import to_protobuf
+
+# A busy machine is no fault of the code.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # https://github.com/open-telemetry/opentelemetry-proto/blob/main/examples/trace.json, with more
 EXAMPLE = """
@@ -128,6 +131,7 @@ values = st.recursive(
 )
 
 
+@PATIENT
 @given(values=st.lists(values, max_size=5), id_bytes=st.binary(min_size=16, max_size=16))
 def test_json_of_protobuf_comes_back_as_the_same_message(values, id_bytes):
     request = ExportTraceServiceRequest()
@@ -210,6 +214,7 @@ def test_very_many_objects_are_refused_before_they_are_built():
         to_protobuf("traces", b'{"resourceSpans":[' + b"{}," * 300_000 + b"{}]}")
 
 
+@PATIENT
 @given(st.floats(allow_nan=False))
 def test_doubles_come_through_bit_by_bit(value):
     text = {"doubleValue": value} if abs(value) != float("inf") else {"doubleValue": "Infinity"}
@@ -218,6 +223,7 @@ def test_doubles_come_through_bit_by_bit(value):
     assert struct.pack("<d", abs(found)) == struct.pack("<d", abs(value))
 
 
+@PATIENT
 @given(st.binary(max_size=50), st.booleans(), st.booleans())
 def test_base64_of_both_alphabets_is_read_with_and_without_padding(data, is_url, has_padding):
     text = (base64.urlsafe_b64encode if is_url else base64.b64encode)(data).decode()

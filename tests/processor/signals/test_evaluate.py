@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tollway_processor.signals.evaluate import dearest, evaluate, losing_cohorts, variants
 from tollway_processor.signals.record import signal_rows, verdict_row
 from tollway_processor.signals.statistics import Arm, Decision, rate_arm
@@ -46,7 +47,9 @@ def test_student_broken_on_a_rare_cohort_is_cheaper_but_worse_there():
 
 
 def test_equal_student_raises_no_alarm():
-    evaluation = evaluate("refunds", route(teacher_bad=(60, 6), student_bad=(60, 6)), "teacher", "student")
+    evaluation = evaluate(
+        "refunds", route(teacher_bad=(60, 6), student_bad=(60, 6)), "teacher", "student"
+    )
     assert evaluation.verdict.decision is not Decision.ROLLBACK
     assert evaluation.verdict.cheaper_but_worse is None
 
@@ -81,14 +84,20 @@ def test_outcome_that_one_side_never_had_is_a_rate_of_zero():
     assert (row["baseline_value"], row["baseline_n"], row["state"]) == (0, 150, "REGRESSED")
 
 
-@pytest.mark.parametrize(("outcome", "state"), [("outcome:thumbs_up", "REGRESSED"), ("outcome:refund", "IMPROVED")])
+@pytest.mark.parametrize(
+    ("outcome", "state"), [("outcome:thumbs_up", "REGRESSED"), ("outcome:refund", "IMPROVED")]
+)
 def test_fewer_good_outcomes_are_the_harm(outcome, state):
     arms = route(teacher_bad=(60, 6), student_bad=(60, 6))
     for variant, times in (("teacher", 900), ("student", 450)):
         arms["easy", variant, outcome] = Arm(1500, times, times, 1500, times, times, 1500)
         arms["easy", variant, "error"] = Arm(1500, 0, 0, 1500, 0, 0, 1500)
     evaluation = evaluate("refunds", arms, "teacher", "student")
-    (row,) = [row for row in signal_rows(evaluation, "t") if (row["cohort"], row["metric"]) == ("easy", outcome)]
+    (row,) = [
+        row
+        for row in signal_rows(evaluation, "t")
+        if (row["cohort"], row["metric"]) == ("easy", outcome)
+    ]
     assert row["state"] == state
 
 

@@ -166,7 +166,7 @@ def test_bets_lie_beyond_the_bound_and_weigh_at_most_one(
 
 def test_rare_events_keep_a_bet_on_a_better_candidate() -> None:
     # A margin of 3 points below a rate of 1 % would be a negative rate: a quarter is bet on.
-    (bet,) = place_bets(base_rates(0.01)[10:11], [(-0.03, 1.0)])
+    (bet,) = place_bets(base_rates(0.01)[6:7], [(-0.03, 1.0)])
     assert bet.candidate(0.0) == pytest.approx(0.0025)
     assert bet.candidate(0.03) == pytest.approx(0.01)
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
+
 from tollway_processor.signals.rollup import Rollup
 
 CALL_USD = Decimal("0.00035")  # gpt-4o: 100 × 2.5e-6 + 10 × 1e-5
@@ -28,10 +29,14 @@ def usd(value):
 
 
 def test_trace_sums_its_calls_under_its_root(otlp, rollup):
-    root = otlp.span(name="POST /support", tollway__route="sums", tollway__cohort="vip", user__id="u")
+    root = otlp.span(
+        name="POST /support", tollway__route="sums", tollway__cohort="vip", user__id="u"
+    )
     one = otlp.call(trace_id=root.trace_id, parent=root.span_id)
     two = otlp.call(trace_id=root.trace_id, parent=root.span_id, tollway__variant="student")
-    tool = otlp.span(trace_id=root.trace_id, parent=one.span_id, gen_ai__operation__name="execute_tool")
+    tool = otlp.span(
+        trace_id=root.trace_id, parent=one.span_id, gen_ai__operation__name="execute_tool"
+    )
     tool.status.code = Status.STATUS_CODE_ERROR
     otlp.send(root, one, two, tool)
     rollup.run()
@@ -75,10 +80,15 @@ def test_unpriced_call_is_counted_and_never_zero(otlp, rollup):
     priced = otlp.call()
     other = otlp.call(trace_id=priced.trace_id, parent=priced.span_id,
                       gen_ai__request__model="nobody", gen_ai__response__model="nobody")  # fmt: skip
-    sibling = otlp.call(trace_id=priced.trace_id, gen_ai__request__model="nobody", gen_ai__response__model="nobody")
+    sibling = otlp.call(
+        trace_id=priced.trace_id, gen_ai__request__model="nobody", gen_ai__response__model="nobody"
+    )
     otlp.send(lone, priced, other, sibling)
     rollup.run()
-    assert (trace(otlp, lone.trace_id)["cost_usd"], trace(otlp, lone.trace_id)["unpriced_calls"]) == (None, 1)
+    assert (
+        trace(otlp, lone.trace_id)["cost_usd"],
+        trace(otlp, lone.trace_id)["unpriced_calls"],
+    ) == (None, 1)
     mixed = trace(otlp, priced.trace_id)
     assert (usd(mixed["cost_usd"]), mixed["unpriced_calls"]) == (CALL_USD, 1)
 
@@ -97,7 +107,10 @@ def test_route_falls_back_on_the_root(otlp, rollup):
     job = otlp.span(name="nightly summary")
     otlp.send(web, job)
     rollup.run()
-    told = [(row["route"], row["route_source"]) for row in (trace(otlp, web.trace_id), trace(otlp, job.trace_id))]
+    told = [
+        (row["route"], row["route_source"])
+        for row in (trace(otlp, web.trace_id), trace(otlp, job.trace_id))
+    ]
     assert told == [("/v1/support", "http.route"), ("nightly summary", "root_name")]
 
 
@@ -112,7 +125,8 @@ def test_variant_falls_back_on_the_model_of_the_largest_call(otlp, rollup):
 def snapshot(otlp, route):
     """Everything computed of a route, less the times of computing."""
     traces = otlp.store.rows(
-        "SELECT * EXCEPT rolled_up_at FROM traces FINAL WHERE route = {r:String} ORDER BY trace_id", {"r": route}
+        "SELECT * EXCEPT rolled_up_at FROM traces FINAL WHERE route = {r:String} ORDER BY trace_id",
+        {"r": route},
     )
     stats = otlp.store.rows(
         "SELECT * EXCEPT (computed_at, latency_sketch, ttft_sketch), finalizeAggregation(latency_sketch) AS latency "
@@ -175,13 +189,20 @@ def test_late_root_moves_the_trace_and_empties_its_old_key(otlp, rollup):
 
 
 def test_late_score_and_outcome_reach_trace_and_views(otlp, rollup):
-    spans = [otlp.call(tollway__route="judged", tollway__cohort="vip", tollway__variant="v") for _ in range(4)]
+    spans = [
+        otlp.call(tollway__route="judged", tollway__cohort="vip", tollway__variant="v")
+        for _ in range(4)
+    ]
     otlp.send(*spans)
     rollup.run()
     for span, value in zip(spans[:2], ("0.0", "1.0"), strict=True):
         for name, kind in (("json_valid", ""), ("escalation", "outcome")):
-            judged = otlp.span(trace_id=span.trace_id, name="gen_ai.evaluation.result", duration_ns=0)
-            event = judged.events.add(name="gen_ai.evaluation.result", time_unix_nano=time.time_ns())
+            judged = otlp.span(
+                trace_id=span.trace_id, name="gen_ai.evaluation.result", duration_ns=0
+            )
+            event = judged.events.add(
+                name="gen_ai.evaluation.result", time_unix_nano=time.time_ns()
+            )
             told = {
                 "gen_ai__evaluation__name": name, "gen_ai__evaluation__score__value": value,
                 "tollway__score__kind": kind, "tollway__score__trace_id": span.trace_id.hex(),
@@ -193,9 +214,13 @@ def test_late_score_and_outcome_reach_trace_and_views(otlp, rollup):
     assert (row["scores"], row["score_fails"], row["outcomes"]) == (
         {"json_valid": 0}, {"json_valid": 1}, {"escalation": 0},
     )  # fmt: skip
-    fails = otlp.store.rows("SELECT traces, fails, fail_rate FROM eval_fail_rate_by_cohort WHERE route = 'judged'")
+    fails = otlp.store.rows(
+        "SELECT traces, fails, fail_rate FROM eval_fail_rate_by_cohort WHERE route = 'judged'"
+    )
     assert fails == [{"traces": 2, "fails": 1, "fail_rate": 0.5}]
-    outcomes = otlp.store.rows("SELECT traces, times, rate FROM outcome_rate_by_cohort WHERE route = 'judged'")
+    outcomes = otlp.store.rows(
+        "SELECT traces, times, rate FROM outcome_rate_by_cohort WHERE route = 'judged'"
+    )
     assert outcomes == [{"traces": 4, "times": 1, "rate": 0.25}]
 
 
@@ -217,7 +242,9 @@ def test_statistics_are_the_sums_over_traces_and_sessions(otlp, rollup):
     assert (row["n"][at], row["clusters"][at], row["sessions"]) == (6, 3, 3)
     assert row["total"][at] == pytest.approx(sum(per_session))
     assert row["sq"][at] == pytest.approx(sum(s * s for s in per_session))
-    assert row["cross"][at] == pytest.approx(sum(s * n for s, n in zip(per_session, counts, strict=True)))
+    assert row["cross"][at] == pytest.approx(
+        sum(s * n for s, n in zip(per_session, counts, strict=True))
+    )
     assert row["sizes"][at] == sum(n * n for n in counts)
 
 
@@ -231,7 +258,7 @@ def test_rollup_goes_on_where_the_last_process_stopped(otlp, rollup, store):
 def test_commits_in_flight_are_left_for_the_next_run(otlp, store):
     span = otlp.call(tollway__route="in-flight")
     otlp.send(span)
-    held = Rollup(store, lambda: otlp.last_stamp_ns - 1)
+    held = Rollup(store, lambda: otlp.last_stamp_ns)  # that stamp itself is not yet committed
     held.run()
     assert otlp.stored("traces", span.trace_id) == []
     Rollup(store).run()

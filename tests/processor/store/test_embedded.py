@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tollway_processor import schema_files
 from tollway_processor.errors import RetryableError, StoreError, StoreHeldError, UsageError
 from tollway_processor.store import lock
@@ -50,7 +51,9 @@ def test_every_column_of_the_tables_has_a_comment(store):
 
 def test_parameters_survive_the_way_to_the_engine(store):
     values = ["it's", "back\\slash", "tab\tline\n", "", "ünï", "\\N", "NULL"]
-    (row,) = store.rows("SELECT {v:Array(String)} AS v, {s:String} AS s", {"v": values, "s": "\\N'\n"})
+    (row,) = store.rows(
+        "SELECT {v:Array(String)} AS v, {s:String} AS s", {"v": values, "s": "\\N'\n"}
+    )
     assert (row["v"], row["s"]) == (values, "\\N'\n")
 
 
@@ -63,7 +66,8 @@ def test_error_carries_the_engines_code(store):
 def test_limit_that_can_pass_is_retryable(store):
     with pytest.raises(RetryableError, match="MEMORY"):
         store.query(
-            "SELECT groupArray(number) FROM numbers(10000000)", settings={"max_memory_usage": "1000000"}
+            "SELECT groupArray(number) FROM numbers(10000000)",
+            settings={"max_memory_usage": "1000000"},
         )
 
 

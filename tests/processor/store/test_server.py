@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from tollway_processor.errors import RetryableError, UsageError
 from tollway_processor.signals.rollup import Rollup
 from tollway_processor.store.client import Delivery
@@ -117,5 +118,3 @@ def test_password_is_never_shown():
 def test_url_of_no_store_is_wrong_use(url):
     with pytest.raises(UsageError, match="chdb:PATH"):
         folder_of(url)
-
-

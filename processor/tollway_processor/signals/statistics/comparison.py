@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .arms import Arm
 from .evidence import bounded_exp, log_threshold
 
 
@@ -26,6 +27,11 @@ class State(StrEnum):
     "Credibly not worse by the margin or more."
     INCONCLUSIVE = "INCONCLUSIVE"
     "None of these yet; `traces_needed` says how many more traces to expect."
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more traces may still decide it."""
+        return self in (State.INSUFFICIENT, State.INCONCLUSIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,12 @@ class Sizes:
     n_candidate: float
     clusters_baseline: float
     clusters_candidate: float
+
+    @classmethod
+    def of(cls, baseline: Arm, candidate: Arm) -> Sizes:
+        """Return the sizes of two arms."""
+        clusters = baseline.effective_clusters, candidate.effective_clusters
+        return cls(baseline.n, candidate.n, *clusters)
 
     def missing_traces(self, criteria: Criteria) -> int:
         """Return the candidate traces still to come before anything may be concluded."""
@@ -112,8 +124,9 @@ class Comparison:
 
     ``difference``, ``lower`` and ``upper`` are harm: positive is worse, whichever way the metric
     points. The interval holds at every look at once, each side at the criteria's alpha, and
-    agrees with the evidence: lower > 0 exactly when E_regressed reaches 1/alpha, upper < margin
-    exactly when E_held does, upper < 0 exactly when E_improved does.
+    agrees with the evidence: lower >= 0 exactly when E_regressed reaches 1/alpha, upper <= margin
+    exactly when E_held does, upper <= 0 exactly when E_improved does. While the state is
+    INSUFFICIENT it is not computed: [-1, 1] for rates, unbounded for means.
 
     The state is computed from the present sums alone. Evidence that once reached 1/alpha stays
     valid: a caller that shows states over time latches the largest e-values it has seen.
@@ -190,6 +203,10 @@ def state_of(difference: float, evidence: Evidence, sizes: Sizes, criteria: Crit
     return State.INCONCLUSIVE
 
 
-def at_least(traces: float, minimum: int) -> int | None:
-    """Return a number of traces rounded up and not below the minimum; None for infinity."""
-    return max(minimum, math.ceil(traces)) if math.isfinite(traces) else None
+def still_needed(traces: float, state: State, sizes: Sizes, criteria: Criteria) -> int | None:
+    """Return `traces`, rounded up and not below the minimum; 0 once decided, None for infinity."""
+    if not state.is_open:
+        return 0
+    if not math.isfinite(traces):
+        return None
+    return max(sizes.missing_traces_held(criteria), math.ceil(traces))

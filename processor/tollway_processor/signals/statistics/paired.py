@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from .arms import Arm
 from .bounds import gather_evidence, invert
-from .comparison import Comparison, Criteria, Sizes, State, at_least, state_of
+from .comparison import Comparison, Criteria, Sizes, State, state_of, still_needed
 from .evidence import log_sum_exp, log_threshold
 from .means import MeanEffect, harm_sign, mean_comparison
 
@@ -150,12 +150,11 @@ def compare_paired_rate(
     test = PairTest(pairs, prior_discordance, effect)
     difference = pairs.difference
     evidence = gather_evidence(test, criteria.margin)
+    state = state_of(difference, evidence, sizes, criteria)
     lower, upper = -1.0, 1.0
-    if pairs.n:
+    if state is not State.INSUFFICIENT:
         step = math.sqrt(2 * pairs.discordance * effect / pairs.n * (1 - math.log(criteria.alpha)))
         lower, upper = invert(test, difference, step, evidence, criteria)
-    state = state_of(difference, evidence, sizes, criteria)
-    is_open = state in (State.INSUFFICIENT, State.INCONCLUSIVE)
     needed = test.pairs_until_below(criteria.margin, criteria.alpha, pairs.discordance) * effect
     return Comparison(
         method="paired_rate",
@@ -168,7 +167,7 @@ def compare_paired_rate(
         sizes=sizes,
         criteria=criteria,
         state=state,
-        traces_needed=at_least(needed if is_open else 0, sizes.missing_traces_held(criteria)),
+        traces_needed=still_needed(needed, state, sizes, criteria),
         design_effect=effect,
     )
 

@@ -13,29 +13,29 @@ from dataclasses import dataclass, replace
 
 from .arms import Arm
 from .bounds import gather_evidence, invert
-from .comparison import Comparison, Criteria, Sizes, State, at_least, state_of
+from .comparison import Comparison, Criteria, Sizes, State, state_of, still_needed
 from .evidence import log_threshold
 from .proportions import Bet, Counts, base_rates, log_evidence, log_terms, place_bets
 
 # Distance of the alternatives from the bound in margins, with weights. The near ones keep the
 # interval shrinking at large n; the far ones find a broken cohort within tens of traces.
 _WORSE_SHIFTS = (
-    (0.125, 0.02),
-    (0.25, 0.04),
+    (0.125, 0.01),
+    (0.25, 0.03),
     (0.5, 0.22),
-    (1.0, 0.32),
-    (2.0, 0.22),
+    (1.0, 0.34),
+    (2.0, 0.23),
     (4.0, 0.15),
-    (8.0, 0.03),
+    (8.0, 0.02),
 )
 _BETTER_SHIFTS = (
-    (0.125, 0.02),
-    (0.25, 0.04),
+    (0.125, 0.01),
+    (0.25, 0.03),
     (0.6, 0.2),
-    (1.0, 0.55),
+    (1.0, 0.58),
     (1.6, 0.1),
     (3.0, 0.06),
-    (8.0, 0.03),
+    (8.0, 0.02),
 )
 # Bets this far below the best one are not followed while the interval is searched.
 _LEADING_NATS = 5.0
@@ -59,12 +59,12 @@ class RateTest:
         """Return ln E against `the difference is at least bound`."""
         return log_evidence(self.epochs, self.below, bound)
 
-    def narrowed(self, lower: float, upper: float) -> RateTest:
-        """Return the test with the bets that count at two bounds only: faster, never surer."""
+    def narrowed(self, estimate: float, step: float) -> RateTest:
+        """Return the test with the bets that count at estimate +- step: faster, never surer."""
         return replace(
             self,
-            above=_leading(self.above, log_terms(self.epochs, self.above, lower)),
-            below=_leading(self.below, log_terms(self.epochs, self.below, upper)),
+            above=_leading(self.above, log_terms(self.epochs, self.above, estimate - step)),
+            below=_leading(self.below, log_terms(self.epochs, self.below, estimate + step)),
         )
 
     def traces_until_below(self, bound: float, alpha: float, per_trace: Counts) -> float:
@@ -111,8 +111,7 @@ def compare_rate(
     """Compare bad-event rates; a positive difference says that the candidate is worse.
 
     prior_rate: the baseline's rate from before the comparison (0.05 for a share above a p95).
-    epochs: the same traces split where the traffic share or the base rate changed (epochs.py);
-    without them the whole comparison is one epoch.
+    epochs: the same traces cut where the traffic share changed (epochs.py), default one epoch.
     """
     effect = max(baseline.rate_design_effect(), candidate.rate_design_effect())
     whole = Counts(baseline.n, baseline.total, candidate.n, candidate.total)
@@ -120,17 +119,13 @@ def compare_rate(
     test = rate_test(counts, prior_rate, criteria.margin)
     difference = concurrent_difference(counts)
     evidence = gather_evidence(test, criteria.margin)
-    sizes = Sizes(
-        baseline.n, candidate.n, baseline.effective_clusters, candidate.effective_clusters
-    )
-    lower, upper = -1.0, 1.0
-    if baseline.n and candidate.n:
-        step = _half_width(whole.divided(effect), criteria.alpha)
-        near = test.narrowed(difference - step, difference + step)
-        lower, upper = invert(near, difference, step, evidence, criteria)
+    sizes = Sizes.of(baseline, candidate)
     state = state_of(difference, evidence, sizes, criteria)
-    is_open = state in (State.INSUFFICIENT, State.INCONCLUSIVE)
-    needed = _traces_needed(test, whole, effect, criteria) if is_open else 0
+    lower, upper = -1.0, 1.0
+    if state is not State.INSUFFICIENT:
+        step = _half_width(whole.divided(effect), criteria.alpha)
+        lower, upper = invert(test.narrowed(difference, step), difference, step, evidence, criteria)
+    needed = _traces_needed(test, whole, effect, criteria) if state.is_open else 0.0
     return Comparison(
         method="rate",
         baseline=baseline.mean,
@@ -142,7 +137,7 @@ def compare_rate(
         sizes=sizes,
         criteria=criteria,
         state=state,
-        traces_needed=at_least(needed, sizes.missing_traces_held(criteria)),
+        traces_needed=still_needed(needed, state, sizes, criteria),
         design_effect=effect,
     )
 

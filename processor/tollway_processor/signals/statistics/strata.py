@@ -75,30 +75,34 @@ def compare_strata(
         usable = [_with_squares(stratum) for stratum in usable]
     declared = math.fsum(stratum.weight for stratum in strata)
     covered = math.fsum(stratum.weight for stratum in usable)
-    limits = RATE_RANGE if is_rate else value_range
-    overall = (_pooled(s.baseline for s in usable), _pooled(s.candidate for s in usable))
+    effect = _weighted_effect(usable, covered, RATE_RANGE if is_rate else value_range)
+    is_covered = declared > 0 and covered >= (1 - _MOST_LEFT_OUT) * declared
+    base = math.fsum(s.weight * s.baseline.mean for s in usable) / covered if covered else 0.0
+    kind = "rate" if is_rate else "log_mean" if is_log else "mean"
+    return mean_comparison(
+        replace(effect, difference=harm_sign(worse) * effect.difference),
+        _sizes(usable if is_covered else []),
+        criteria,
+        method=f"stratified_{kind}",
+        baseline=base,
+        candidate=base + effect.difference,
+        worse=worse,
+    )
+
+
+def _weighted_effect(
+    strata: Sequence[Stratum], total: float, limits: tuple[float, float] | None
+) -> MeanEffect:
+    """Return d = sum of w_k d_k and V = sum of w_k^2 V_k, with weights divided by their total."""
+    overall = (_pooled(s.baseline for s in strata), _pooled(s.candidate for s in strata))
     difference = variance = variance_held = 0.0
-    for stratum in usable:
-        share = stratum.weight / covered
+    for stratum in strata:
+        share = stratum.weight / total
         effect = _stratum_effect(stratum, overall, limits)
         difference += share * effect.difference
         variance += share**2 * effect.variance
         variance_held += share**2 * effect.variance_held
-    is_covered = declared > 0 and covered >= (1 - _MOST_LEFT_OUT) * declared
-    base = math.fsum(s.weight * s.baseline.mean for s in usable) / covered if covered else 0.0
-    return mean_comparison(
-        MeanEffect(harm_sign(worse) * difference, variance, variance_held),
-        _sizes(usable if is_covered else []),
-        criteria,
-        method="stratified_log_mean"
-        if is_log
-        else "stratified_rate"
-        if is_rate
-        else "stratified_mean",
-        baseline=base,
-        candidate=base + difference,
-        worse=worse,
-    )
+    return MeanEffect(difference, variance, variance_held)
 
 
 def find_reversal(

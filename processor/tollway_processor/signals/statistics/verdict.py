@@ -25,6 +25,7 @@ Key = tuple[str, str | None]
 Weights = Mapping[Key, float]
 
 
+_STANDS = "An earlier look at this candidate found it credibly worse, and that stands."
 _OBSERVATIONAL = (
     "Observational: the variants did not share their traffic by chance, so that a difference may "
     "have other causes."
@@ -80,26 +81,21 @@ def decide(
     signals: every declared (metric, cohort), the ones without data too (comparison None).
     weights: (metric, cohort) to weight, declared before the comparison; scaled to sum to 1.
     Without them half goes to signals of the whole route and half to those of cohorts, equally.
-    is_observational: whether the variants did not serve the same traffic by chance (before and
-    after a release): said in the reasons, and left to the reader.
-    was_rolled_back: whether this candidate's verdict ever was ROLLBACK: it stays one (the error
-    rate holds for the first crossing; a repaired candidate is a new one).
+    is_observational: chance did not split the traffic (before and after a release); only said.
+    was_rolled_back: whether this candidate ever was at ROLLBACK: it stays, a repaired one is new.
     """
     guardrails = [s for s in signals if s.role is Role.GUARDRAIL and s.has_weight]
     log_e = family_evidence(guardrails, weights)
     alarm = find_cheaper_but_worse(signals, weights=weights, alpha=alpha)
-    losses = _surest(s for s in guardrails if s.state is State.REGRESSED)
     if was_rolled_back or log_e >= log_threshold(alpha):
         decision = Decision.ROLLBACK
-        reasons = [describe(signal) for signal in losses] or [
-            "An earlier look at this candidate found it credibly worse, and that stands."
-        ]
+        reasons = _losses(guardrails) or [_STANDS]
+    elif reasons := _obstacles(signals, guardrails, sample_ratio, are_labels_settled):
+        decision = Decision.HOLD
     else:
-        reasons = _obstacles(signals, guardrails, sample_ratio, are_labels_settled)
-        decision = Decision.HOLD if reasons else Decision.PROMOTE
-        if not reasons:
-            reasons = [f"All {len(guardrails)} guardrails held on every cohort that matters."]
-            reasons += [describe(s) for s in signals if s.state is State.IMPROVED]
+        decision = Decision.PROMOTE
+        reasons = [f"All {len(guardrails)} guardrails held on every cohort that matters."]
+        reasons += [describe(s) for s in signals if s.state is State.IMPROVED]
     if is_observational:
         reasons.append(_OBSERVATIONAL)
     return Verdict(
@@ -160,6 +156,11 @@ def _shares(signals: Sequence[Signal], weights: Weights | None) -> dict[Key, flo
     return {key: weight / total if total else 0.0 for key, weight in declared.items()}
 
 
+def _losses(guardrails: Sequence[Signal]) -> list[str]:
+    """Return what regressed, in words, the surest first."""
+    return [describe(s) for s in _surest(s for s in guardrails if s.state is State.REGRESSED)]
+
+
 def _surest(signals: Iterable[Signal]) -> list[Signal]:
     return sorted(signals, key=lambda signal: signal.log_e_regressed, reverse=True)
 
@@ -171,7 +172,7 @@ def _obstacles(
     are_labels_settled: bool,
 ) -> list[str]:
     """Return what stands between the candidate and PROMOTE, the most important first."""
-    obstacles = [describe(s) for s in _surest(s for s in guardrails if s.state is State.REGRESSED)]
+    obstacles = _losses(guardrails)
     if sample_ratio is not None and sample_ratio.is_mismatch:
         obstacles.append(
             f"The candidate served {sample_ratio.realised:.1%} of {sample_ratio.units:,.0f} "
