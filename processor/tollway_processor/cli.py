@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _EXTRAS = {
     "processor": {
         "chdb", "clickhouse_connect", "aiohttp", "grpc", "google", "msgspec", "rich",
-        "genai_prices", "zstandard",
+        "genai_prices", "zstandard", "lz4", "backports",
     },
     "demo": {"openai", "langchain_core", "langchain_openai", "langgraph"},
 }  # fmt: skip

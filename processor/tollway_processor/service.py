@@ -104,7 +104,7 @@ async def running(config: Config, tokens: Tokens) -> AsyncIterator[Addresses]:
         intake = Intake(batcher, config.receive.limits, counters)
         await _start_rollup(stack, RollupLoop(store, config, batcher.committed_before_ns))
         stack.push_async_callback(batcher.drain)
-        addresses = await _listen(stack, config, store, intake, tokens)
+        addresses = await _listen(stack, config, store, batcher, intake, tokens)
         if isinstance(store, EmbeddedStore):
             store.lock.publish(vars(addresses))
         yield addresses
@@ -125,11 +125,17 @@ async def _listen(
     stack: contextlib.AsyncExitStack,
     config: Config,
     store: Store,
+    batcher: Batcher,
     intake: Intake,
     tokens: Tokens,
 ) -> Addresses:
     receive = config.receive
-    http = HttpReceiver(intake, tokens, tls=receive.tls, readiness=lambda: Readiness(True, "ready"))
+    http = HttpReceiver(
+        intake,
+        tokens,
+        tls=receive.tls,
+        readiness=lambda: Readiness(not batcher.trouble, batcher.trouble or "ready"),
+    )
     grpc = GrpcReceiver(intake, tokens, tls=receive.tls)
     door = Door(store, config.sql.listen, password=config.sql.password)
     scheme = "https" if receive.tls.certificate_file else "http"

@@ -168,12 +168,12 @@ FROM
                                 scope_spans Array(Tuple(
                                     scope Tuple(name String, version String),
                                     spans Array(Tuple(
-                                        trace_id String, span_id String, parent_span_id String, name String, kind Int32,
+                                        trace_id String, span_id String, parent_span_id String, name String, kind Int64,
                                         start_time_unix_nano UInt64, end_time_unix_nano UInt64,
                                         attributes @attributes,
                                         events Array(Tuple(time_unix_nano UInt64, name String, attributes @attributes)),
                                         links Array(Tuple(trace_id String, span_id String)),
-                                        status Tuple(message String, code Int32))))))),
+                                        status Tuple(message String, code Int64))))))),
                             project String, request_index UInt32')
                     )
                 )

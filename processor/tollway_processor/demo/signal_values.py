@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 from tollway_processor.demo.questions import Row
 
 Texts = tuple[str, str, str, str]
+UNBOUNDED: Final = 1e300
+"""How the table writes an infinite bound."""
 
 
 def signal_values(row: Row) -> Texts:
@@ -29,8 +32,15 @@ def _texts(row: Row, value: Callable[[float], str], harm: Callable[[float], str]
         value(row["baseline_value"]),
         value(row["candidate_value"]),
         harm(row["harm"]),
-        f"{harm(row['lower'])} … {harm(row['upper'])}",
+        _interval(row["lower"], row["upper"], harm),
     )
+
+
+def _interval(lower: float, upper: float, harm: Callable[[float], str]) -> str:
+    """Return the two bounds; a signal with too little data has none."""
+    if max(-lower, upper) >= UNBOUNDED:
+        return "none yet"
+    return f"{harm(lower)} … {harm(upper)}"
 
 
 def _unlogged(unit: str) -> Callable[[float], str]:

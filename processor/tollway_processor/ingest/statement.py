@@ -18,10 +18,10 @@ SLOTS = 32  # codes of one column: code = column * SLOTS + precedence
 _VALUE = (
     "Tuple(value Enum8(''no''=0, ''string_value''=1, ''bool_value''=2, ''int_value''=3, "
     "''double_value''=4, ''array_value''=5, ''kvlist_value''=6, ''bytes_value''=7), "
-    "string_value String, bool_value Bool, int_value Int64, double_value Float64, "
+    "string_value String, bool_value UInt64, int_value Int64, double_value Float64, "
     "array_value Tuple(values Array(Tuple(value Enum8(''no''=0, ''string_value''=1, "
     "''bool_value''=2, ''int_value''=3, ''double_value''=4, ''array_value''=5, "
-    "''kvlist_value''=6, ''bytes_value''=7), string_value String, bool_value Bool, "
+    "''kvlist_value''=6, ''bytes_value''=7), string_value String, bool_value UInt64, "
     "int_value Int64, double_value Float64))), kvlist_value String, bytes_value String)"
 )
 _ATTRIBUTES = f"Array(Tuple(key String, value {_VALUE}))"
@@ -109,13 +109,14 @@ def _value_text(v: str) -> str:
     leaf = (
         "multiIf(x.value = 'string_value', toJSONString(x.string_value), "
         "x.value = 'int_value', toString(x.int_value), x.value = 'double_value', "
-        "toString(x.double_value), x.value = 'bool_value', toString(x.bool_value), 'null')"
+        "toString(x.double_value), "
+        "x.value = 'bool_value', if(x.bool_value != 0, 'true', 'false'), 'null')"
     )
     return (
         f"multiIf({v}.value = 'string_value', {v}.string_value, "
         f"{v}.value = 'int_value', toString({v}.int_value), "
         f"{v}.value = 'double_value', toString({v}.double_value), "
-        f"{v}.value = 'bool_value', toString({v}.bool_value), "
+        f"{v}.value = 'bool_value', if({v}.bool_value != 0, 'true', 'false'), "
         f"{v}.value = 'array_value', concat('[', arrayStringConcat(arrayMap(x -> {leaf}, "
         f"{v}.array_value.values), ','), ']'), "
         f"{v}.value = 'kvlist_value', base64Encode({v}.kvlist_value), "

@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-from tollway_processor.errors import PermanentError, StoreError
+from tollway_processor.errors import StoreError
 from tollway_processor.ingest import envelope
 from tollway_processor.ingest.codec import Codec, Window
 from tollway_processor.pricing import table as price_table
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
-from tollway_processor.store.engine import Engine, split_columns
+from tollway_processor.store.engine import Engine, split_columns, undecodable
 from tollway_processor.store.lock import StoreLock
 from tollway_processor.store.migrations import migrate
 
@@ -116,7 +116,7 @@ class EmbeddedStore:
         try:
             self.command(sql, parameters)
         except StoreError as error:
-            raise PermanentError(f"the engine cannot decode the request: {error}") from error
+            raise undecodable(error) from error
 
     def _learned(self, ingested_at_ns: int) -> bool:
         rows = self.rows(UNPRICED, {"ingested_at_ns": ingested_at_ns})

@@ -10,7 +10,7 @@ from typing import Any
 
 import chdb
 
-from tollway_processor.errors import RetryableError, StoreError
+from tollway_processor.errors import PermanentError, RetryableError, StoreError
 
 # ClickHouse codes whose cause can go away by itself: limits on threads, disk, memory and time,
 # and a file system that failed (74 read, 75 write, 76 open, 243 disk full).
@@ -54,6 +54,21 @@ def _quoted(item: object) -> str:
     if isinstance(item, str):
         return "'" + _escaped(item).replace("'", "\\'") + "'"
     return literal(item)
+
+
+# What the Protobuf reader says of bytes that it cannot take.
+_DECODE_CODES = frozenset({32, 33, 36, 436, 444})
+
+
+def undecodable(error: StoreError) -> PermanentError | RetryableError:
+    """Return what a failed ingest statement means for the senders of its batch.
+
+    Only the decoder's own codes condemn a request; any other failure is ours, and their spans
+    are worth a retry.
+    """
+    if error.code in _DECODE_CODES:
+        return PermanentError(f"the engine cannot decode the request: {error}")
+    return RetryableError(f"the store failed: {error}", delay_s=5.0)
 
 
 def store_error(error: Exception) -> StoreError | RetryableError:

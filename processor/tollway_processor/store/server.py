@@ -14,12 +14,12 @@ from urllib.parse import unquote, urlsplit
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tollway_processor.errors import PermanentError, RetryableError, StoreError, UsageError
+from tollway_processor.errors import RetryableError, StoreError, UsageError
 from tollway_processor.ingest import envelope
 from tollway_processor.ingest.codec import Codec, Window
 from tollway_processor.pricing import table as price_table
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
-from tollway_processor.store.engine import RETRYABLE_CODES, Engine, literal, run
+from tollway_processor.store.engine import RETRYABLE_CODES, Engine, literal, run, undecodable
 from tollway_processor.store.migrations import migrate
 
 # Besides the engine's own: read-only (164), no such table or database (60, 81), wrong password or
@@ -140,7 +140,7 @@ class ServerStore:
         try:
             run(session, select, parameters, "Null")
         except StoreError as error:
-            raise PermanentError(f"the engine cannot decode the request: {error}") from error
+            raise undecodable(error) from error
 
     def _learned(self, session: Any) -> bool:
         names = _decoded(run(session, _UNPRICED, None, "JSON"))

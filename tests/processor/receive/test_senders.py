@@ -60,10 +60,15 @@ async def test_request_that_is_no_http_answers_400(receivers):
     await writer.wait_closed()
 
 
-@pytest.mark.parametrize("limits", [Limits(in_flight_requests=2)])
-async def test_requests_over_the_budget_are_told_to_retry(serve, span_request, eventually, limits):
+async def test_empty_bodies_one_after_another_are_all_answered(receivers):
+    async with aiohttp.ClientSession() as session:
+        answers = [await post(session, receivers.url, b"") for _ in range(5)]
+    assert answers == [(400, None)] * 5
+
+
+async def test_requests_over_the_budget_are_told_to_retry(serve, span_request, eventually):
     body = span_request().SerializeToString()
-    async with serve(limits) as receivers, aiohttp.ClientSession() as session:
+    async with serve(Limits(in_flight_requests=2)) as receivers, aiohttp.ClientSession() as session:
         receivers.store.gate.clear()
         waiting = [asyncio.create_task(post(session, receivers.url, body)) for _ in range(2)]
         await eventually(lambda: receivers.intake.budget.requests == 2)

@@ -1,0 +1,92 @@
+"""Signals and verdicts in the store: written from statistics, the same however often spans came."""
+
+from __future__ import annotations
+
+import pytest
+
+from tollway_processor.signals.evaluator import Evaluator
+from tollway_processor.signals.rollup import Rollup
+
+
+@pytest.fixture(scope="module")
+def rollup(store):
+    return Rollup(store)
+
+
+def play(otlp, route):
+    """Two variants on two cohorts; the student fails its score on the rare one."""
+    spans = []
+    for variant, model, broken in (("teacher", "gpt-4o", 2), ("student", "gpt-4o-mini", 30)):
+        for cohort, number, failing in (("easy", 200, 6), ("rare", 60, broken)):
+            for index in range(number):
+                span = otlp.call(
+                    gen_ai__request__model=model, gen_ai__response__model=model,
+                    tollway__route=route, tollway__cohort=cohort, tollway__variant=variant,
+                    session__id=f"{variant}-{cohort}-{index}", input_tokens=100 + index % 7,
+                )  # fmt: skip
+                event = span.events.add(
+                    name="gen_ai.evaluation.result", time_unix_nano=span.start_time_unix_nano
+                )
+                label = "fail" if index < failing else "pass"
+                told = {
+                    "gen_ai__evaluation__name": "json_valid",
+                    "gen_ai__evaluation__score__label": label,
+                }
+                event.attributes.extend(otlp.span(**told).attributes)
+                spans.append(span)
+    return spans
+
+
+def written(store, table, route):
+    return store.rows(
+        f"SELECT * EXCEPT evaluated_at FROM {table} WHERE route = {{r:String}} ORDER BY ALL",
+        {"r": route},
+    )
+
+
+def test_spans_sent_three_times_change_no_signal(otlp, store, rollup):
+    spans = play(otlp, "signalled")
+    evaluator = Evaluator(store)
+    otlp.send(*spans)
+    evaluator.run(rollup.run())
+    once = [
+        written(store, table, "signalled")
+        for table in ("latest_route_signals", "latest_route_verdicts")
+    ]
+    for _ in range(2):
+        otlp.send(*spans)
+        evaluator.run(rollup.run())
+    again = [
+        written(store, table, "signalled")
+        for table in ("latest_route_signals", "latest_route_verdicts")
+    ]
+    assert again == once
+    (verdict,) = once[1]
+    assert (verdict["baseline"], verdict["candidate"], verdict["verdict"]) == (
+        "teacher",
+        "student",
+        "ROLLBACK",
+    )
+    alarms = [row["cohort"] for row in once[0] if row["state"] == "CHEAPER_BUT_WORSE"]
+    assert alarms == ["rare"]
+
+
+def test_declared_baseline_wins_over_the_dearest(otlp, store, rollup):
+    otlp.send(*play(otlp, "declared"))
+    Evaluator(store, baselines={"declared": "student"}).run(rollup.run())
+    (verdict,) = written(store, "latest_route_verdicts", "declared")
+    assert (verdict["baseline"], verdict["candidate"]) == ("student", "teacher")
+
+
+def test_history_keeps_each_state_of_a_day(otlp, store, rollup):
+    first = play(otlp, "history")
+    evaluator = Evaluator(store)
+    otlp.send(*first[:40], *first[260:300])
+    evaluator.run(rollup.run())
+    otlp.send(*first)
+    evaluator.run(rollup.run())
+    states = store.rows(
+        "SELECT state FROM route_signals FINAL WHERE route = 'history' AND cohort = '*' AND metric = 'cost_usd' "
+        "ORDER BY evaluated_at"
+    )
+    assert [row["state"] for row in states] == ["INSUFFICIENT", "IMPROVED"]
