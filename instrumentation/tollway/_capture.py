@@ -63,6 +63,18 @@ class Content:
         """
         return self._json(value, structure_depth=-1)
 
+    def quoted(self, value: str) -> str | None:
+        """Return a string as a JSON literal where nothing has to be done to it; else None.
+
+        A short cut of 2 µs for the 20 of `messages`; a None does not mean that it must stay.
+        """
+        if self._redact is not None or len(value) > self.max_chars or not self.enabled:
+            return None
+        literal = _quote(value)
+        if "\\u0000" in literal or ";base64," in literal:
+            return None
+        return literal if literal.isascii() or _is_utf8(literal) else None
+
     def messages(self, value: Any) -> str | None:
         """Return JSON of messages in the OTel GenAI form ([{role, parts: [{type, …}]}]).
 
@@ -211,6 +223,18 @@ def fields_of(value: Any) -> dict[str, Any]:
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False).encode
 
 
+# The C function behind the encoder, for one string: quotes and escapes, non-ASCII as it is.
+_quote = json.encoder.encode_basestring
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _plain_json(value: Any) -> str | None:
     """Return JSON by the C encoder alone; None where the value needs the walk."""
     try:
@@ -219,12 +243,7 @@ def _plain_json(value: Any) -> str | None:
         return None
     if "\\u0000" in text:
         return None
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return None
-    return text
+    return text if text.isascii() or _is_utf8(text) else None
 
 
 def _is_short(value: Any) -> bool:

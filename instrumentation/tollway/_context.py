@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanContext
 from tollway import attributes as attr
 
 BAGGAGE_KEYS = (attr.ROUTE, attr.COHORT, attr.VARIANT, attr.SESSION_ID, attr.USER_ID)
-_SCOPE_KEY = otel_context.create_key("tollway-scope")
+SCOPE_KEY = otel_context.create_key("tollway-scope")
 _SUPPRESS_KEY = otel_context._SUPPRESS_INSTRUMENTATION_KEY
 _NOTHING: Mapping[str, str | bool] = {}
 
@@ -77,7 +77,7 @@ llm_call_owner: ContextVar[LlmCallOwner | None] = ContextVar("tollway_llm_call_o
 def current_scope(context: Context | None = None) -> Scope | None:
     """Return the scope of a context, the current one by default."""
     ctx = otel_context.get_current() if context is None else context
-    return cast("Scope | None", ctx.get(_SCOPE_KEY))
+    return cast("Scope | None", ctx.get(SCOPE_KEY))
 
 
 def stamps(context: Context | None = None) -> Mapping[str, str | bool]:
@@ -86,7 +86,7 @@ def stamps(context: Context | None = None) -> Mapping[str, str | bool]:
     Without a scope they come from the baggage that a remote parent sent along.
     """
     ctx = otel_context.get_current() if context is None else context
-    scope = cast("Scope | None", ctx.get(_SCOPE_KEY))
+    scope = cast("Scope | None", ctx.get(SCOPE_KEY))
     if scope is not None:
         return scope.labels
     # Nobody has baggage while its module, 14 ms of import, is not loaded.
@@ -114,7 +114,7 @@ def with_labels(
     labels: attribute name to value; None values are left out. block: remembers the spans inside.
     """
     ctx = otel_context.get_current() if context is None else context
-    outer = cast("Scope | None", ctx.get(_SCOPE_KEY))
+    outer = cast("Scope | None", ctx.get(SCOPE_KEY))
     given = {
         key: value if isinstance(value, bool) else str(value)
         for key, value in labels.items()
@@ -129,7 +129,7 @@ def with_labels(
     for key, value in given.items():
         if key in BAGGAGE_KEYS:
             ctx = baggage.set_baggage(key, value, ctx)
-    return otel_context.set_value(_SCOPE_KEY, Scope(merged, blocks), ctx)
+    return otel_context.set_value(SCOPE_KEY, Scope(merged, blocks), ctx)
 
 
 @contextlib.contextmanager

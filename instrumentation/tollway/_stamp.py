@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import format_trace_id
 
 from tollway import attributes as attr
-from tollway._context import current_scope, stamps
+from tollway._context import SCOPE_KEY, stamps
 from tollway._span import SCOPE_NAME, end_orphans
 
 
@@ -28,7 +30,7 @@ class StampProcessor(SpanProcessor):
             labels = stamps(ctx)
             if labels:
                 span.set_attributes(labels)
-        scope = current_scope(ctx)
+        scope: Any = ctx.get(SCOPE_KEY)
         if scope is not None and scope.blocks:
             trace_id = format_trace_id(span.context.trace_id)
             for block in scope.blocks:
@@ -37,7 +39,7 @@ class StampProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         if not self.is_active or span.name == attr.EVENT_EVALUATION_RESULT:
             return
-        scope = current_scope()
+        scope: Any = otel_context.get_current().get(SCOPE_KEY)
         if scope is not None:
             for block in scope.blocks:
                 block.last_ended = span.context

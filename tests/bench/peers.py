@@ -38,7 +38,7 @@ def install(name: str) -> bool:
     python = home / "bin" / "python"
     if not python.exists():
         venv.create(home, with_pip=True)
-    command = [str(python), "-m", "pip", "install", "--quiet", "--pre", *COMMON, *PACKAGES[name]]
+    command = [str(python), "-m", "pip", "install", "--quiet", *COMMON, *PACKAGES[name]]
     return subprocess.run(command, check=False).returncode == 0
 
 

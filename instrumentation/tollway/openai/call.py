@@ -14,7 +14,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from tollway import attributes as attr
-from tollway._guard import guard
+from tollway._guard import guard, swallow
 from tollway._span import CallSpan
 from tollway.openai.answer import Answer, answer_attributes
 from tollway.openai.endpoints import Endpoint
@@ -157,9 +157,11 @@ class Call:
     ) -> None:
         span, told = self.span, self.told
         if answer is not None:
-            with guard("answer"):
+            try:
                 self._count_once(answer)
                 told.update(answer_attributes(answer, self.state.content))
+            except Exception as exc_of_ours:  # noqa: BLE001 - the rest is told all the same
+                swallow("answer", exc_of_ours)
         if self.model is not None:
             told.setdefault(attr.LLM_MODEL_NAME, self.model)
         told[attr.LLM_LATENCY_MS] = self.wait_ns / 1e6

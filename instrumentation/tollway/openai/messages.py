@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tollway._capture import MAX_JSON_CHARS, Content
 from tollway.openai.answer import ToolCall, tool_call_part
 from tollway.openai.fields import fields, items, string
 
@@ -19,6 +20,39 @@ def chat_messages(messages: Any) -> list[dict[str, Any]]:
     if isinstance(messages, str):
         return [{"role": "user", "parts": [_text(messages)]}]
     return [_chat_message(message) for message in items(messages)]
+
+
+def chat_json(messages: Any, content: Content) -> str | None:
+    """Return the messages of a chat completion request as JSON; None when it must stay inside.
+
+    A role and a text, as most messages are, are put together here; the rest take the long way.
+    """
+    if messages.__class__ is not list:
+        return content.messages(chat_messages(messages))
+    written: list[str] = []
+    for message in messages:
+        one = _simple_json(message, content)
+        if one is None:
+            whole = content.messages([_chat_message(message)])
+            if whole is None:
+                return None
+            one = whole[1:-1]
+        written.append(one)
+    text = f"[{', '.join(written)}]"
+    return text if len(text) <= MAX_JSON_CHARS else content.messages(chat_messages(messages))
+
+
+def _simple_json(message: Any, content: Content) -> str | None:
+    """Return the JSON of a message that is a role and a text; None of any other."""
+    if message.__class__ is not dict or len(message) != 2:
+        return None
+    role, text = message.get("role"), message.get("content")
+    if text.__class__ is not str or role not in _SPEAKERS:
+        return None
+    literal = content.quoted(text)
+    if literal is None:
+        return None
+    return f'{{"role": "{role}", "parts": [{{"type": "text", "content": {literal}}}]}}'
 
 
 def prompt_messages(prompt: Any) -> list[dict[str, Any]]:
@@ -46,9 +80,6 @@ def content_parts(content: Any) -> list[Part]:
 
 def _chat_message(message: Any) -> dict[str, Any]:
     told = fields(message)
-    if len(told) == 2 and told.get("content").__class__ is str and told.get("role") in _SPEAKERS:
-        # Almost every message: a role and a text.
-        return {"role": told["role"], "parts": [_text(told["content"])]}
     if not told:
         return {"role": "unknown", "parts": content_parts(message)}
     role = told.get("role")

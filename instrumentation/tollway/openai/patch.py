@@ -68,9 +68,7 @@ def _started(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call
 def _arguments(
     call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments with the options that ask for usage, where they do."""
-    if not call.usage_asked:
-        return args, kwargs
+    """Return the arguments with the options that ask for usage."""
     if len(args) > 1:
         return (args[0], call.sent_options, *args[2:]), kwargs
     return args, {**kwargs, "options": call.sent_options}
@@ -87,7 +85,9 @@ def _sync_request(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
         finally:
             otel_context.detach(token)
     while True:
-        sent_args, sent_kwargs = _arguments(call, args, kwargs)
+        sent_args, sent_kwargs = (
+            _arguments(call, args, kwargs) if call.usage_asked else (args, kwargs)
+        )
         token = otel_context.attach(call.context or otel_context.get_current())
         try:
             result = wrapped(*sent_args, **sent_kwargs)
@@ -112,7 +112,9 @@ async def _async_request(wrapped: Any, client: Any, args: Any, kwargs: Any) -> A
         finally:
             otel_context.detach(token)
     while True:
-        sent_args, sent_kwargs = _arguments(call, args, kwargs)
+        sent_args, sent_kwargs = (
+            _arguments(call, args, kwargs) if call.usage_asked else (args, kwargs)
+        )
         token = otel_context.attach(call.context or otel_context.get_current())
         try:
             result = await wrapped(*sent_args, **sent_kwargs)
@@ -138,18 +140,20 @@ def _goes_on_without_usage(call: Call, exc: BaseException) -> bool:
 
 def _returned(call: Call, result: Any, *, is_stream: bool) -> Any:
     """Read what a request returned, or watch it until it is over; return it as it is."""
+    end_ns = time_ns()
     call.returned()
-    with guard("returned call"):
-        _read(call, result, is_stream=is_stream)
+    try:
+        call.request_facts(result)
+        if is_model(result):
+            call.over(call.read(result), end_ns=end_ns)
+        else:
+            _watch(call, result, is_stream=is_stream)
+    except Exception as exc:  # noqa: BLE001 - the app gets its result, read or not
+        swallow("returned call", exc)
     return result
 
 
-def _read(call: Call, result: Any, *, is_stream: bool) -> None:
-    call.request_facts(result)
-    if is_model(result):
-        end_ns = time_ns()
-        call.over(call.read(result), end_ns=end_ns)
-        return
+def _watch(call: Call, result: Any, *, is_stream: bool) -> None:
     raw = getattr(result, "http_response", None)
     if raw is not None:
         watch_raw(raw, call, is_stream=is_stream)

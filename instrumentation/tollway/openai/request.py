@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tollway import attributes as attr
 from tollway._capture import Content
 from tollway.openai.fields import fields, items, string
+from tollway.openai.messages import chat_json, chat_messages
 
 if TYPE_CHECKING:
     from tollway.openai.endpoints import Endpoint
@@ -52,7 +53,10 @@ def content_attributes(
     read_messages = endpoint.read_messages
     given = body.get(endpoint.input_key)
     if given is not None:
-        messages = content.messages(read_messages(given))
+        if read_messages is chat_messages:
+            messages = chat_json(given, content)
+        else:
+            messages = content.messages(read_messages(given))
         if messages is not None:
             told[attr.GEN_AI_INPUT_MESSAGES] = messages
     instructions = body.get("instructions")

@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind
 
 from tollway import attributes as attr
 from tollway._context import is_suppressed, llm_call_owner, stamps
-from tollway._guard import guard
+from tollway._guard import swallow
 from tollway._span import CallSpan, end_orphans
 from tollway.openai import usage_option
 from tollway.openai.call import CALL_KEY, Call
@@ -60,8 +60,10 @@ def begin(state: State, client: Any, options: Any, *, is_stream: bool) -> Call |
     call.model = model
     call.labels = labels
     call.context = otel_context.set_value(CALL_KEY, call, inside)
-    with guard("request"):
+    try:
         _tell_request(call, body, is_stream=is_stream)
+    except Exception as exc:  # noqa: BLE001 - the rest is told all the same
+        swallow("request", exc)
     call.start_ns = perf_counter_ns()
     return call
 

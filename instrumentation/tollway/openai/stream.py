@@ -46,7 +46,7 @@ def _watched(
     A generator, not an iterator class: per chunk it costs half. `abandoned` is only held.
     """
     clock, advance, add = perf_counter_ns, inner.__next__, chunks.add
-    hides_usage = call.usage_asked
+    hides_usage, forgets_usage = call.usage_asked, False
     since_ns = clock()
     try:
         while True:
@@ -55,11 +55,15 @@ def _watched(
             call.wait_ns += now_ns - since_ns
             if call.first_chunk_ns is None:
                 _first_chunk(call, now_ns)
-            is_extra = _take(add, item)
-            if not hides_usage:
-                yield item
-            elif not is_extra:
-                _forget_null_usage(item)
+                forgets_usage = hides_usage and _says_usage(item)
+            try:
+                is_extra = add(item)
+            except Exception as exc:  # noqa: BLE001 - an odd chunk must reach the app all the same
+                is_extra = False
+                swallow("stream chunk", exc)
+            if not (is_extra and hides_usage):
+                if forgets_usage:
+                    _forget_null_usage(item)
                 yield item
             since_ns = clock()
     except StopIteration:
@@ -138,6 +142,10 @@ def _take(add: Callable[[Any], bool], item: Any) -> bool:
     except Exception as exc:  # noqa: BLE001 - a chunk like no other must reach the app all the same
         swallow("stream chunk", exc)
         return False
+
+
+def _says_usage(item: Any) -> bool:
+    return "usage" in getattr(item, "__pydantic_fields_set__", ())
 
 
 def _forget_null_usage(item: Any) -> None:
