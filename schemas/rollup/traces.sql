@@ -2,7 +2,8 @@
 --
 -- A call that is told twice (a framework's span around the client's) is paid once. A call's
 -- strength is 3 with a price, 2 with tokens alone, 1 without. Of nested calls the inner one counts
--- where it is as strong as the outer; else the outer counts and the inner does not.
+-- where it is as strong as the outer; else the outer counts and the inner does not. Fetching the
+-- answer of a background call pays for it and is no call of its own.
 INSERT INTO traces (
     trace_id, project, route, route_source, cohort, variant, service, service_version, name,
     session_id, user_id, pair_id, started_at, duration_ns, spans, calls, tool_calls, tool_errors,
@@ -44,7 +45,7 @@ SELECT
     s.service_version[root] AS service_version,
     s.name[root] AS name,
     session_id, user_id, pair_id, started_at, duration_ns, toUInt32(length(s.id)) AS spans,
-    toUInt32(length(paid)) AS calls,
+    toUInt32(arrayCount(i -> NOT s.is_retrieval[i], paid)) AS calls,
     toUInt32(if(tool_spans > 0, tool_spans, arraySum(arrayMap(i -> s.tool_call_count[i], paid)))) AS tool_calls,
     toUInt32(failed_tool_spans) AS tool_errors,
     toUInt32(countEqual(arrayMap(i -> s.has_error[i], paid), 1)) AS errors,
@@ -89,7 +90,7 @@ FROM
                 http_route String, has_error UInt8, strength UInt8, cost_usd Decimal(38, 24), shadow Bool,
                 response_model String, input_tokens UInt32, output_tokens UInt32, cache_read_tokens UInt32,
                 cache_write_tokens UInt32, reasoning_tokens UInt32, tool_call_count UInt16, retries UInt16,
-                is_truncated UInt8, is_refused UInt8, ttft_ns UInt64))') AS s,
+                is_truncated UInt8, is_refused UInt8, ttft_ns UInt64, is_retrieval Bool))') AS s,
             arrayMap(p -> toUInt32(if(p = '', 0, indexOf(s.id, p))), s.parent) AS parent_at,
             if(indexOf(s.parent, '') > 0, indexOf(s.parent, ''), greatest(indexOf(parent_at, 0), 1)) AS root,
             s.http_route[root] AS http_route
@@ -118,7 +119,7 @@ FROM
                     ifNull(cache_write_tokens, 0), ifNull(reasoning_tokens, 0), tool_call_count, retries,
                     toUInt8(hasAny(finish_reasons, ['length', 'max_tokens', 'MAX_TOKENS', 'max_output_tokens'])),
                     toUInt8(hasAny(finish_reasons, ['content_filter', 'refusal', 'SAFETY']) OR attributes['llm.refusal'] NOT IN ('', 'false')),
-                    ifNull(ttft_ns, 0))) AS told
+                    ifNull(ttft_ns, 0), operation = 'retrieve_response')) AS told
             FROM spans FINAL
             WHERE trace_id IN (touched)
             GROUP BY trace_id

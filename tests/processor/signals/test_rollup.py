@@ -93,6 +93,21 @@ def test_unpriced_call_is_counted_and_never_zero(otlp, rollup):
     assert (usd(mixed["cost_usd"]), mixed["unpriced_calls"]) == (CALL_USD, 1)
 
 
+def test_background_answer_is_paid_where_it_is_fetched_and_counts_once(otlp, rollup):
+    root = otlp.span(name="job")
+    asked = otlp.span(
+        trace_id=root.trace_id, parent=root.span_id, gen_ai__operation__name="chat",
+        gen_ai__request__model="gpt-4o",
+    )  # fmt: skip
+    fetched = otlp.call(
+        trace_id=root.trace_id, parent=root.span_id, gen_ai__operation__name="retrieve_response"
+    )
+    otlp.send(root, asked, fetched)
+    rollup.run()
+    row = trace(otlp, root.trace_id)
+    assert (row["calls"], usd(row["cost_usd"])) == (1, CALL_USD)
+
+
 def test_mirrored_call_is_the_experiments_cost(otlp, rollup):
     shown = otlp.call()
     mirrored = otlp.call(trace_id=shown.trace_id, tollway__shadow=True)
