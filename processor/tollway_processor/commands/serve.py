@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from tollway_processor.config import Config
 from tollway_processor.receive.auth import load_tokens
@@ -24,8 +24,7 @@ def run_serve(config: Config, environment: Mapping[str, str]) -> int:
         told = ", ".join(f"{name} {where}" for name, where in vars(addresses).items() if where)
         print(f"tollway serves {config.store}: {told}", file=sys.stderr, flush=True)
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(config, tokens, ready))
+    asyncio.run(serve(config, tokens, ready))
     return 0
 
 
@@ -40,12 +39,3 @@ def run_migrate(config: Config) -> int:
         print(f"applied {name}", file=sys.stderr)
     print(f"{config.store} is up to date", file=sys.stderr)
     return 0
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's event loop where it is installed, else the standard one."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
