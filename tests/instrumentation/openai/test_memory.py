@@ -10,8 +10,6 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
-ROUNDS = 150
-
 
 class Drop(SpanExporter):
     """An exporter that counts and drops."""
@@ -52,7 +50,8 @@ def _round(client: Any, wire: Any, samples: Any, ask: Any) -> int:
     return 8
 
 
-def test_memory_is_flat(wire: Any, samples: Any, ask: Any) -> None:
+@pytest.mark.parametrize("rounds", [150, pytest.param(2500, marks=pytest.mark.slow)])
+def test_memory_is_flat(wire: Any, samples: Any, ask: Any, rounds: int) -> None:
     import tollway
 
     exporter = Drop()
@@ -64,10 +63,10 @@ def test_memory_is_flat(wire: Any, samples: Any, ask: Any) -> None:
     gc.collect()
     tracemalloc.start()
     base = tracemalloc.get_traced_memory()[0]
-    calls += sum(_round(client, wire, samples, ask) for _ in range(ROUNDS))
+    calls += sum(_round(client, wire, samples, ask) for _ in range(rounds))
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - base
     tracemalloc.stop()
 
     assert exporter.count == calls
-    assert grown < 200_000, f"{grown} bytes over {ROUNDS * 8} calls"
+    assert grown < 200_000, f"{grown} bytes over {rounds * 8} calls"
