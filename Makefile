@@ -37,7 +37,7 @@ bench-signals: $(VENV)/.dev ## simulate the statistics: false alarms, power, wro
 	$(BIN)/python tests/bench/signals.py $(ARGS)
 
 clean: ## remove the environment and what the tools left
-	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache dist build
+	rm -rf $(VENV) .venv-peers .venv-node .mypy_cache .ruff_cache .pytest_cache dist build
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

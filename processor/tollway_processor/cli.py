@@ -83,6 +83,7 @@ def _parser() -> _Parser:
     parser = _Parser(prog="tollway", description=_DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_serving(commands)
+    _add_operating(commands)
     _add_reading(commands)
     _add_gate(commands)
     _add_demo(commands)
@@ -124,6 +125,7 @@ def _add_serving(commands: argparse._SubParsersAction[_Parser]) -> None:
     serve.add_argument("--http", metavar="HOST:PORT", help="OTLP/HTTP (default 127.0.0.1:4318)")
     serve.add_argument("--grpc", metavar="HOST:PORT", help="OTLP/gRPC (default 127.0.0.1:4317)")
     serve.add_argument("--sql", metavar="HOST:PORT", help="SQL door (default a free port)")
+    serve.add_argument("--log-format", choices=("text", "json"), help="log on stderr as (text)")
     migrate = _command(
         commands,
         "migrate",
@@ -132,6 +134,39 @@ def _add_serving(commands: argparse._SubParsersAction[_Parser]) -> None:
         _migrate,
     )
     _add_store(migrate)
+
+
+def _add_operating(commands: argparse._SubParsersAction[_Parser]) -> None:
+    replay = _command(
+        commands,
+        "replay",
+        "Send the dead letters again, and delete those that are stored now.",
+        "tollway replay --store chdb:./data",
+        _replay,
+    )
+    _add_store(replay)
+    replay.add_argument(
+        "--url",
+        metavar="URL",
+        help="OTLP/HTTP receiver to send to (default: the processor that holds the store, else "
+        "the store itself)",
+    )
+    replay.add_argument("--keep", action="store_true", help="delete none of the letters")
+    top = _command(
+        commands,
+        "top",
+        "Watch the processor: what comes in, what is refused, how long commits take.",
+        "tollway top --url http://127.0.0.1:4318",
+        _top,
+    )
+    _add_store(top)
+    top.add_argument(
+        "--url",
+        metavar="URL",
+        help="OTLP/HTTP receiver to watch (default: that of the processor that holds the store, "
+        "else http://127.0.0.1:4318)",
+    )
+    top.add_argument("--once", action="store_true", help="print one reading as text and leave")
 
 
 def _add_reading(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -218,6 +253,7 @@ def _serve(given: argparse.Namespace) -> int:
         ("receive", "http"): given.http,
         ("receive", "grpc"): given.grpc,
         ("sql", "listen"): given.sql,
+        ("log_format",): given.log_format,
     }
     return run_serve(load(given.config, os.environ, flags), os.environ)
 
@@ -226,6 +262,18 @@ def _migrate(given: argparse.Namespace) -> int:
     from tollway_processor.commands.serve import run_migrate
 
     return run_migrate(_config(given))
+
+
+def _replay(given: argparse.Namespace) -> int:
+    from tollway_processor.commands.replay import run_replay
+
+    return run_replay(_config(given), os.environ, given.url, given.keep)
+
+
+def _top(given: argparse.Namespace) -> int:
+    from tollway_processor.commands.top import run_top
+
+    return run_top(_config(given), given.url, given.once)
 
 
 def _config(given: argparse.Namespace) -> Config:

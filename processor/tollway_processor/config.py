@@ -11,7 +11,9 @@ import msgspec
 
 from tollway_processor.errors import UsageError
 from tollway_processor.ingest.config import BatchConfig, DeadLetterConfig
+from tollway_processor.logs import LogFormat
 from tollway_processor.receive.limits import ReceiveConfig
+from tollway_processor.store.config import EngineConfig
 
 DEFAULT_STORE = "chdb:tollway-data"
 
@@ -45,6 +47,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retention_days: int = 400
     """Days a span is kept; spans that start earlier are refused."""
 
+    log_format: LogFormat = "text"
+    """How the log on stderr is written: text, or json for one object a line."""
+
     rollup_interval_s: float = 1.0
     """Seconds between two roll-ups of traces, route statistics and signals."""
 
@@ -56,6 +61,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     dead_letters: DeadLetterConfig = DeadLetterConfig()
     """What is kept of requests that could not be stored."""
+
+    engine: EngineConfig = EngineConfig()
+    """The engine in this process."""
 
     sql: SqlConfig = SqlConfig()
     """The SQL door."""

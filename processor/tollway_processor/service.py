@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tollway_processor import schema_files
+from tollway_processor.allocator import give_back_large_blocks
 from tollway_processor.config import Config
 from tollway_processor.door.http import Door
 from tollway_processor.errors import TollwayError
 from tollway_processor.ingest.batcher import Batcher
 from tollway_processor.ingest.counters import Counters
 from tollway_processor.ingest.dead_letters import DeadLetters
+from tollway_processor.ingest.notices import Notices
 from tollway_processor.receive.auth import Tokens
 from tollway_processor.receive.grpc import GrpcReceiver
 from tollway_processor.receive.http import HttpReceiver, Readiness
@@ -27,9 +32,12 @@ from tollway_processor.signals.rollup import Rollup
 from tollway_processor.store.client import Store
 from tollway_processor.store.embedded import EmbeddedStore
 from tollway_processor.store.opening import folder_of, open_store
+from tollway_processor.vitals import Vitals
 
 logger = logging.getLogger(__name__)
 EVALUATION_INTERVAL_S = 2.0
+_ROLLUP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_STOP_GRACE_S = 5.0  # beyond the drain: the answers' way out, the last roll-up, the store's closing
 _SHARE = 3  # the roll-up rests three times as long as it worked: a quarter of a core at most
 
 
@@ -45,7 +53,13 @@ class Addresses:
 class RollupLoop:
     """Runs the roll-up, and the evaluation of what it changed, again and again in a thread."""
 
-    def __init__(self, store: Store, config: Config, safe_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, store: Store, config: Config, safe_ns: Callable[[], int], counters: Counters
+    ) -> None:
+        self._counters = counters
+        self._notices = Notices(logger)
+        self._complete_at = time.monotonic()
+        counters.gauge("tollway_rollup_lag_seconds", lambda: time.monotonic() - self._complete_at)
         self._rollup = Rollup(store, safe_ns)
         self._evaluator = Evaluator(
             store,
@@ -70,9 +84,15 @@ class RollupLoop:
         started_s = time.monotonic()
         try:
             await asyncio.to_thread(self._work, is_last)
+            self._complete_at = started_s
         except TollwayError as error:
-            logger.error("the roll-up failed and will run again: %s", error)
+            self._counters.add("tollway_rollup_failures_total")
+            self._notices.warn("the roll-up failed and will run again", str(error))
+        except Exception:  # the one place that answers for a bug
+            self._counters.add("tollway_rollup_failures_total")
+            logger.exception("the roll-up failed and will run again")
         self._last_s = time.monotonic() - started_s
+        self._counters.observe("tollway_rollup_seconds", self._last_s, _ROLLUP_SECONDS)
 
     def _work(self, is_last: bool) -> None:
         self._waiting.update(self._rollup.run())
@@ -89,30 +109,44 @@ async def running(config: Config, tokens: Tokens) -> AsyncIterator[Addresses]:
 
     Raises UsageError, StoreHeldError or StoreError when something cannot be started.
     """
-    store = await asyncio.to_thread(open_store, config.store, retention_days=config.retention_days)
+    store = await asyncio.to_thread(
+        open_store,
+        config.store,
+        retention_days=config.retention_days,
+        limits=config.receive.limits,
+        engine=config.engine,
+    )
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(store.close)
+        stack.push_async_callback(asyncio.to_thread, store.close)
         counters = Counters()
+        dead_letters = dead_letters_of(config)
         batcher = Batcher(
             store,
             config.batch,
             counters=counters,
-            dead_letters=_dead_letters(config),
-            now_ns=await asyncio.to_thread(_clock_of, store),
+            dead_letters=dead_letters,
+            now_ns=await asyncio.to_thread(clock_of, store),
         )
         stack.push_async_callback(batcher.close)
         intake = Intake(batcher, config.receive.limits, counters)
-        await _start_rollup(stack, RollupLoop(store, config, batcher.committed_before_ns))
-        stack.push_async_callback(batcher.drain)
+        vitals = Vitals(store, counters, dead_letters, config.retention_days)
+        await _start_loop(stack, vitals.run)
+        rollup = RollupLoop(store, config, batcher.committed_before_ns, counters)
+        await _start_loop(stack, rollup.run)
         addresses = await _listen(stack, config, store, batcher, intake, tokens)
+        # The receivers stop after that, when every sender has its answer.
+        stack.push_async_callback(batcher.drain)
+        stack.callback(intake.budget.drain)
         if isinstance(store, EmbeddedStore):
             store.lock.publish(vars(addresses))
         yield addresses
 
 
-async def _start_rollup(stack: contextlib.AsyncExitStack, loop: RollupLoop) -> None:
+async def _start_loop(
+    stack: contextlib.AsyncExitStack, run: Callable[[asyncio.Event], Coroutine[None, None, None]]
+) -> None:
     stopping = asyncio.Event()
-    task = asyncio.create_task(loop.run(stopping))
+    task = asyncio.create_task(run(stopping))
 
     async def finish() -> None:
         stopping.set()
@@ -134,7 +168,7 @@ async def _listen(
         intake,
         tokens,
         tls=receive.tls,
-        readiness=lambda: Readiness(not batcher.trouble, batcher.trouble or "ready"),
+        readiness=partial(_readiness, store, batcher),
     )
     grpc = GrpcReceiver(intake, tokens, tls=receive.tls)
     door = Door(store, config.sql.listen, password=config.sql.password)
@@ -155,7 +189,15 @@ async def _listen(
     return Addresses(**urls)
 
 
-def _clock_of(store: Store) -> Callable[[], int]:
+def _readiness(store: Store, batcher: Batcher) -> Readiness:
+    """Not ready while commits fail; a part that was set aside does not stop them."""
+    if batcher.trouble:
+        return Readiness(False, batcher.trouble)
+    damage = store.damage if isinstance(store, EmbeddedStore) else ""
+    return Readiness(True, f"ready; {damage}" if damage else "ready")
+
+
+def clock_of(store: Store) -> Callable[[], int]:
     """Return a clock (ns, UTC) that is never behind the store's newest commit.
 
     Were the machine's clock set back, new commits would stand before the roll-up's watermark.
@@ -165,17 +207,41 @@ def _clock_of(store: Store) -> Callable[[], int]:
     return lambda: max(time.time_ns(), newest_ns + 1)
 
 
-def _dead_letters(config: Config) -> DeadLetters:
+def dead_letters_of(config: Config) -> DeadLetters:
+    """Return the dead letters beside the store, or in the working folder for a server."""
     folder = folder_of(config.store) or Path("tollway-data")
     return DeadLetters(folder / "dead-letters", config.dead_letters)
 
 
 async def serve(config: Config, tokens: Tokens, ready: Callable[[Addresses], None]) -> None:
-    """Run the processor until SIGINT or SIGTERM; `ready` is called once it listens."""
+    """Run the processor until SIGINT or SIGTERM; `ready` is called once it listens.
+
+    The first signal drains, a second one ends the process at once, as does a drain that takes
+    longer than it may.
+    """
+    give_back_large_blocks()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    deadline = threading.Timer(config.batch.drain_s + _STOP_GRACE_S, _end, ["did not stop in time"])
+    deadline.daemon = True
+
+    def stop(number: int) -> None:
+        if stopping.is_set():
+            _end(f"was told twice to stop ({signal.Signals(number).name})")
+        stopping.set()
+        deadline.start()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop, number)
     async with running(config, tokens) as addresses:
         ready(addresses)
         await stopping.wait()
+
+
+def _end(why: str) -> None:
+    """End the process now: what was answered is stored, a running statement is as if never run.
+
+    Not by leaving the interpreter, which would crash while the engine works in other threads.
+    """
+    logger.warning("the processor %s and ends at once; the store is safe", why)
+    os._exit(1)

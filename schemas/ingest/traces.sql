@@ -1,6 +1,8 @@
 -- OTLP trace requests to rows of span_stage: decode, normalise, price, in one statement.
 -- {source} is the file of length-delimited requests; @column(…) and its kin come from
--- conventions.toml (see processor/tollway_processor/ingest/statement.py).
+-- conventions.toml (see processor/tollway_processor/ingest/statement.py). Lines that end in IF LARGE
+-- are taken for batches that may hold an attribute too long or a span with too many, those that end
+-- in IF SMALL for the others: what they say costs a twentieth of a small commit to plan.
 INSERT INTO span_stage (
     trace_id, span_id, parent_span_id, started_at, duration_ns, project, service, service_version,
     name, kind, status, status_message, operation, error_type, route, cohort, variant,
@@ -137,7 +139,10 @@ FROM
             @text(tool_definitions) AS tool_definitions,
             @text(tool_arguments) AS tool_arguments,
             @text(tool_result) AS tool_result,
-            mapFromArrays(arrayFilter((k, c) -> c = 0, keys, codes), arrayFilter((t, c) -> c = 0, texts, codes)) AS attributes,
+            mapFromArrays(arrayFilter((k, c) -> c = 0, keys, codes), arrayFilter((t, c) -> c = 0, texts, codes)) AS attributes, -- IF SMALL
+            mapConcat(mapFromArrays(arrayFilter((k, c) -> c = 0, keys, codes), arrayFilter((t, c) -> c = 0, texts, codes)), -- IF LARGE
+                      mapFilter((k, v) -> length(keys) > {attribute_count:UInt32}, -- IF LARGE
+                                map('tollway.dropped_attributes', toString(length(keys) - {attribute_count:UInt32})))) AS attributes, -- IF LARGE
             name = 'gen_ai.evaluation.result' AND has(event_names, 'gen_ai.evaluation.result')
                 AND event_attributes[indexOf(event_names, 'gen_ai.evaluation.result')]['tollway.score.trace_id'] != '' AS is_score_carrier
         FROM
@@ -146,8 +151,13 @@ FROM
             SELECT
                 resource_all, scope, span, project, request_index,
                 span.attributes.key AS keys,
-                arrayMap(v -> @value(v), span.attributes.value) AS texts,
-                arrayMap(k -> toUInt16(dictGet('codec.conventions', 'code', k) + @prefixes(k)), keys) AS codes,
+                arrayMap(v -> @value(v), span.attributes.value) AS texts, -- IF SMALL
+                arrayMap(k -> toUInt16(dictGet('codec.conventions', 'code', k) + @prefixes(k)), keys) AS codes, -- IF SMALL
+                -- a key beyond the most kept gets the code of no column -- IF LARGE
+                arrayMap((k, i) -> toUInt16(if(i > {attribute_count:UInt32}, 65535, dictGet('codec.conventions', 'code', k) + @prefixes(k))), keys, arrayEnumerate(keys)) AS codes, -- IF LARGE
+                arrayMap(c -> if(intDiv(c, 32) IN (@content), {content_bytes:UInt32}, {attribute_bytes:UInt32}), codes) AS most_bytes, -- IF LARGE
+                arrayMap((t, most) -> if(length(t) > most, concat(toValidUTF8(left(t, most)), '… [cut, ', toString(length(t)), ' bytes]'), t), -- IF LARGE
+                         arrayMap(v -> @value(v), span.attributes.value), most_bytes) AS texts, -- IF LARGE
                 arraySort(i -> codes[i], arrayFilter(i -> codes[i] BETWEEN 1 AND @last_hot, arrayEnumerate(codes))) AS hot,
                 mapFromArrays(arrayMap(i -> intDiv(codes[i], 32), hot), arrayMap(i -> texts[i], hot)) AS hot_text
             FROM
@@ -185,6 +195,8 @@ SETTINGS
     format_schema = '@proto:ExportTraceServiceRequest',
     input_format_protobuf_oneof_presence = 1,
     max_threads = 1, max_insert_threads = 1, max_block_size = 16,
+    -- A row is a whole request: a block of large ones would take a quarter of a gigabyte.
+    input_format_max_block_size_bytes = 4194304,
     -- Planning is most of a small batch's cost: these two passes take a quarter of it and give nothing.
     query_plan_merge_expressions = 0, optimize_and_compare_chain = 0, optimize_on_insert = 0,
     max_partitions_per_insert_block = 0

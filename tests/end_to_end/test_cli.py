@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -220,7 +221,9 @@ def test_missing_extra_is_named(tmp_path):
 
 def test_each_command_helps_with_an_example():
     listed = run("--help").stdout
-    for command in ("serve", "sql", "costs", "routes", "signals", "gate", "demo", "migrate"):
+    for command in (
+        "serve", "sql", "costs", "routes", "signals", "gate", "demo", "migrate", "replay", "top",
+    ):  # fmt: skip
         assert command in listed
         assert f"example: tollway {command}" in run(command, "--help").stdout
 
@@ -248,3 +251,33 @@ def test_sigterm_stores_what_was_answered_and_exits_0(tmp_path):
     told = run("costs", "--store", f"chdb:{folder}", "--format", "json")
     (row,) = json.loads(told.stdout)["cost_by_route"]
     assert (row["route"], row["traces"]) == ("stopped", 2)
+
+
+def test_json_log_is_one_object_a_line_and_rate_limited(tmp_path):
+    with serving(tmp_path / "store", "--log-format", "json") as (process, addresses):
+        for _ in range(50):
+            request = urllib.request.Request(
+                f"{addresses['http']}/v1/traces",
+                b"\xff",
+                {"Content-Type": "application/x-protobuf"},
+            )
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request)
+            refused.value.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 0
+        lines = [json.loads(line) for line in process.stderr.read().splitlines()]
+    assert lines[0]["message"].startswith("tollway serves chdb:")
+    problems = [line for line in lines if line["level"] == "warning"]
+    assert 1 <= len(problems) <= 3, "fifty refusals of one kind are no fifty lines"
+    assert "refused traces, malformed" in problems[0]["message"]
+
+
+def test_limits_of_the_config_reach_the_engine(tmp_path):
+    config = tmp_path / "tollway.toml"
+    config.write_text("[receive.limits]\nattribute_bytes = 5\n")
+    folder = tmp_path / "store"
+    with serving(folder, "--config", config) as (_, addresses):
+        send_calls(addresses["http"], 1, route="a-long-route")
+        told = run("sql", "--store", f"chdb:{folder}", "SELECT route FROM spans")
+    assert told.stdout == "a-lon… [cut, 12 bytes]\n"

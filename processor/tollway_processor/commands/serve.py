@@ -8,21 +8,26 @@ import sys
 from collections.abc import Mapping
 
 from tollway_processor.config import Config
+from tollway_processor.logs import set_up
 from tollway_processor.receive.auth import load_tokens
 from tollway_processor.service import Addresses, serve
-from tollway_processor.store.opening import open_store
+from tollway_processor.store.opening import open_store, without_password
+
+logger = logging.getLogger(__name__)
 
 
 def run_serve(config: Config, environment: Mapping[str, str]) -> int:
     """Run the processor until SIGINT or SIGTERM."""
     tokens = load_tokens(config.receive.tokens, environment)
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    set_up(config.log_format)
 
     def ready(addresses: Addresses) -> None:
         told = ", ".join(f"{name} {where}" for name, where in vars(addresses).items() if where)
-        print(f"tollway serves {config.store}: {told}", file=sys.stderr, flush=True)
+        line = f"tollway serves {without_password(config.store)}: {told}"
+        if config.log_format == "json":
+            logger.info(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
 
     asyncio.run(serve(config, tokens, ready))
     return 0
@@ -37,5 +42,5 @@ def run_migrate(config: Config) -> int:
         store.close()
     for name in names:
         print(f"applied {name}", file=sys.stderr)
-    print(f"{config.store} is up to date", file=sys.stderr)
+    print(f"{without_password(config.store)} is up to date", file=sys.stderr)
     return 0

@@ -42,6 +42,10 @@ class _Entry(NamedTuple):
             self.answer.set_exception(error)
 
 
+def _stopped() -> RetryableError:
+    return RetryableError("the processor stopped before this was stored; send again")
+
+
 class _Queue:
     """The requests of one signal that wait for a commit, and the pace of its commits."""
 
@@ -112,6 +116,7 @@ class Batcher:
             "logs": _Queue(self._config),
         }
         self._running: set[asyncio.Task[None]] = set()
+        self._committing: list[Sequence[_Entry]] = []
         self._is_draining = False
         self._trouble, self._trouble_at = "", float("-inf")
         self._counters.gauge("tollway_queue_bytes", lambda: self.queued_bytes)
@@ -131,7 +136,9 @@ class Batcher:
         is_recent = self._loop.time() - self._trouble_at < _TROUBLE_S
         return self._trouble if is_recent else ""
 
-    async def submit(self, signal: Signal, body: bytes, project: str = "") -> Receipt:
+    async def submit(
+        self, signal: Signal, body: bytes, project: str = "", *, is_replay: bool = False
+    ) -> Receipt:
         """Store one checked request; return after its commit.
 
         Raises PermanentError when the engine cannot decode it, RetryableError when the store is
@@ -140,7 +147,8 @@ class Batcher:
         if self._is_draining:
             raise RetryableError("the processor is shutting down; send again to its successor")
         answer: asyncio.Future[Receipt] = self._loop.create_future()
-        self._queues[signal].put(_Entry(Delivery(body, project), answer, self._loop.time()))
+        delivery = Delivery(body, project, is_replay)
+        self._queues[signal].put(_Entry(delivery, answer, self._loop.time()))
         self._consider(signal)
         return await answer
 
@@ -149,23 +157,34 @@ class Batcher:
         return self._stamps.committed_before_ns()
 
     async def drain(self, deadline_s: float | None = None) -> None:
-        """Take no more requests and commit what is queued; refuse the rest with a retry."""
+        """Take no more requests and commit what is queued; refuse the rest with a retry.
+
+        The rest is also what a running commit holds: it may yet be stored, and a span that comes
+        twice is stored once.
+        """
         self._is_draining = True
         end = self._loop.time() + (self._config.drain_s if deadline_s is None else deadline_s)
         for signal in self._queues:
             self._consider(signal)
         while self._running and (left_s := end - self._loop.time()) > 0:
             await asyncio.wait(self._running, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-        for queue in self._queues.values():
-            queue.stop_timer()
-            queue.refuse(RetryableError("the processor stopped before this was stored; send again"))
+        self._refuse_queued()
+        for entries in self._committing:
+            for entry in entries:
+                entry.fail(_stopped())
 
     async def close(self) -> None:
         """Refuse what is queued, wait for the commits that run, and end the threads."""
-        await self.drain(0.0)
+        self._is_draining = True
+        self._refuse_queued()
         if self._running:
             await asyncio.wait(self._running)
         self._threads.shutdown(wait=True)
+
+    def _refuse_queued(self) -> None:
+        for queue in self._queues.values():
+            queue.stop_timer()
+            queue.refuse(_stopped())
 
     def _consider(self, signal: Signal) -> None:
         """Start the commits that are due, and set the timer for the next one."""
@@ -177,7 +196,9 @@ class Batcher:
                 queue.timer = self._loop.call_later(wait_s, self._consider, signal)
                 return
             queue.pace.started(self._loop.time())
-            task = self._loop.create_task(self._run(signal, queue, queue.take()))
+            entries = queue.take()
+            self._committing.append(entries)
+            task = self._loop.create_task(self._run(signal, queue, entries))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
@@ -190,6 +211,7 @@ class Batcher:
                 self._threads, self._commit.store, signal, deliveries
             )
         finally:
+            self._committing.remove(entries)
             now = self._loop.time()
             queue.pace.finished(now, now - started, len(entries), size)
         self._answer(queue, entries, outcomes)

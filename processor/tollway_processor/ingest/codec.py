@@ -13,20 +13,25 @@ from tollway_processor import schema_files
 from tollway_processor.ingest.statement import Statement, convention_rows, render
 from tollway_processor.pricing import models
 from tollway_processor.pricing.effective import effective_rows
-from tollway_processor.store.client import Row, Signal
+from tollway_processor.store.client import Delivery, Row, Signal
 from tollway_processor.store.engine import Engine
 
 DAY_NS = 86_400 * 10**9
+KIB = 1 << 10
 HOUR_NS = 3_600 * 10**9
+_ATTRIBUTE_TAGS = (b"\x4a", b"\xca")  # Span.attributes, also as spelt with a needless second byte
 MAX_MODEL_NAMES = 20_000  # names beyond are left unpriced: a flood of made-up models costs nothing
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which span times are believed."""
+    """Which span times are believed, and how much of a span's attributes is kept."""
 
     retention_days: int = 400
     ahead_ns: int = HOUR_NS
+    attribute_bytes: int = 256 * KIB
+    content_bytes: int = 1024 * KIB
+    attribute_count: int = 1024
 
     def parameters(self, ingested_at_ns: int) -> dict[str, int]:
         """Return the statement's parameters for a batch taken in at a time, nanoseconds UTC."""
@@ -34,7 +39,19 @@ class Window:
             "ingested_at_ns": ingested_at_ns,
             "oldest_ns": max(ingested_at_ns - self.retention_days * DAY_NS, 0),
             "newest_ns": ingested_at_ns + self.ahead_ns,
+            "attribute_bytes": self.attribute_bytes,
+            "content_bytes": self.content_bytes,
+            "attribute_count": self.attribute_count,
         }
+
+    def may_exceed(self, body: bytes) -> bool:
+        """Whether some attribute of a trace request may be too long, or some span's too many.
+
+        Bounds from above, at the speed of memory: each attribute begins with its field's tag.
+        """
+        if len(body) > min(self.attribute_bytes, self.content_bytes):
+            return True
+        return sum(map(body.count, _ATTRIBUTE_TAGS)) > self.attribute_count
 
 
 class Codec:
@@ -72,9 +89,10 @@ class Codec:
         self._replace("codec.rate_rows", f"{key}, {', '.join(columns)}", values)
         self._engine.query("SYSTEM RELOAD DICTIONARY codec.rates")
 
-    def statement(self, signal: Signal) -> Statement:
-        """Return the statement that decodes a file of requests."""
-        return render(signal, str(schema_files.SCHEMAS / "otlp.proto"))
+    def statement(self, signal: Signal, batch: Iterable[Delivery]) -> Statement:
+        """Return the statement that decodes a file of these requests."""
+        is_large = signal == "traces" and any(self.window.may_exceed(d.body) for d in batch)
+        return render(signal, str(schema_files.SCHEMAS / "otlp.proto"), is_large=is_large)
 
     def learn(self, told: Iterable[tuple[str, str]]) -> bool:
         """Resolve told (provider, model) names never seen before; return whether any has a price.

@@ -105,15 +105,17 @@ class Commit:
                     has_stored = True
                     refused.extend(stored[0])
         if not has_stored:
-            self._bury(signal, delivery.body, delivery.project, str(error))
+            self._bury(signal, delivery, delivery.body, str(error))
             return error
         for body, cause in bad:
-            self._bury(signal, body, delivery.project, cause)
+            self._bury(signal, delivery, body, cause)
             refused.append((cause, item_count(signal, body)))
         return refused
 
-    def _bury(self, signal: Signal, body: bytes, project: str, cause: str) -> None:
+    def _bury(self, signal: Signal, delivery: Delivery, body: bytes, cause: str) -> None:
+        if delivery.is_replay:
+            return  # it lies among the dead letters already
         self._counters.add("tollway_dead_letters_total", signal=signal)
         self._notices.warn(f"dead letter of {signal}", f"{len(body)} bytes: {cause}")
         if self._dead_letters is not None:
-            self._dead_letters.append(DeadLetter(signal, body, project, cause))
+            self._dead_letters.append(DeadLetter(signal, body, delivery.project, cause))

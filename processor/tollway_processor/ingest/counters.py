@@ -5,8 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from math import isnan
 from typing import NamedTuple
 
+from tollway_processor.ingest.metrics import HELP
+
+_MOST_SERIES = 200  # of one counter; labels beyond are summed as "other": senders choose some
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -23,7 +27,7 @@ class _Gauge(NamedTuple):
 
 
 class Counters:
-    """Counters, histograms and gauges by name and labels; each call names its help text once.
+    """Counters, histograms and gauges by name and labels; metrics.py has their help texts.
 
     Written from the event loop and from store threads: an increment lost between two of them
     would only dim a graph, and the interpreter's lock makes even that rare.
@@ -36,7 +40,10 @@ class Counters:
 
     def add(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Add to the counter `name` (which ends in `_total`) at these labels."""
-        self._counts[name][tuple(sorted(labels.items()))] += amount
+        series, key = self._counts[name], tuple(sorted(labels.items()))
+        if key not in series and len(series) >= _MOST_SERIES:
+            key = tuple((label, "other") for label, _ in key)
+        series[key] += amount
 
     def observe(self, name: str, value: float, bounds: tuple[float, ...]) -> None:
         """Put one value into the histogram `name` with these upper bounds, ascending."""
@@ -62,21 +69,31 @@ class Counters:
 
     def _lines(self) -> Iterator[str]:
         for name, series in sorted(self._counts.items()):
-            yield f"# TYPE {name} counter"
+            yield from _head(name, "counter")
             yield from (
                 f"{name}{_braces(key)} {count:.15g}" for key, count in sorted(series.items())
             )
         for name, gauge in sorted(self._gauges.items()):
-            yield f"# TYPE {name} {gauge.kind}"
-            yield f"{name} {gauge.read():.15g}"
+            yield from _head(name, gauge.kind)
+            yield f"{name} {_number(gauge.read())}"
         for name, histogram in sorted(self._histograms.items()):
-            yield f"# TYPE {name} histogram"
+            yield from _head(name, "histogram")
             running = 0
             for bound, count in zip((*histogram.bounds, "+Inf"), histogram.counts, strict=True):
                 running += count
                 yield f'{name}_bucket{{le="{bound}"}} {running}'
             yield f"{name}_sum {histogram.total:.15g}"
             yield f"{name}_count {running}"
+
+
+def _head(name: str, kind: str) -> Iterator[str]:
+    if name in HELP:
+        yield f"# HELP {name} {HELP[name]}"
+    yield f"# TYPE {name} {kind}"
+
+
+def _number(value: float) -> str:
+    return "NaN" if isnan(value) else f"{value:.15g}"
 
 
 def _braces(labels: Labels) -> str:

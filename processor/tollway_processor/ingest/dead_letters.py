@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import msgspec
 
+from tollway_processor.errors import UsageError
 from tollway_processor.ingest.config import DeadLetterConfig
 from tollway_processor.store.client import Signal
 
 logger = logging.getLogger(__name__)
+
+_KEPT, _ASIDE = ".letters", ".replaying"
 
 
 class DeadLetter(NamedTuple):
@@ -57,38 +62,94 @@ class DeadLetters:
 
     def append(self, letter: DeadLetter) -> bool:
         """Keep one letter; return False, and log, when the folder cannot take it."""
-        header = _Header(
-            letter.signal, letter.project, letter.cause, self._now_ns(), len(letter.body)
-        )
-        record = msgspec.json.encode(header) + b"\n" + letter.body + b"\n"
-        with self._lock:
-            try:
+        record = self._record(letter)
+        try:
+            with self._alone():
                 with self._current(len(record)).open("ab") as file:
                     file.write(record)
                 return True
-            except OSError as error:
-                logger.error("a dead letter of %d bytes is lost: %s", len(letter.body), error)
-                return False
+        except OSError as error:
+            logger.error("a dead letter of %d bytes is lost: %s", len(letter.body), error)
+            return False
 
     def read(self) -> Iterator[DeadLetter]:
         """Yield every letter, the oldest first; a file cut short by a crash ends early."""
         for path in self.files():
-            with path.open("rb") as file:
-                yield from _letters(file)
+            yield from letters_of(path)
 
     def files(self) -> list[Path]:
         """Return the files, the oldest first."""
-        return sorted(self._folder.glob("*.letters"))
+        return self._named(_KEPT)
 
-    def clear(self, files: list[Path]) -> None:
-        """Delete files whose letters were replayed."""
-        with self._lock:
-            for path in files:
-                path.unlink(missing_ok=True)
+    def held_bytes(self) -> int:
+        """Return the size of all letters kept, those set aside too."""
+        sizes = 0
+        for path in [*self._named(_KEPT), *self._named(_ASIDE)]:
+            try:
+                sizes += path.stat().st_size
+            except FileNotFoundError:
+                continue  # replayed or rotated meanwhile
+        return sizes
+
+    @contextmanager
+    def set_aside(self) -> Iterator[list[Path]]:
+        """Lend every file for a replay, out of the reach of a process that appends; oldest first.
+
+        What an interrupted replay left comes along. What is not cleared or replaced within the
+        `with` is put back as it was. Raises UsageError while another replay runs.
+        """
+        if not self._folder.is_dir():
+            yield []
+            return
+        with open(self._folder / "replay.lock", "a", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise UsageError(f"another replay of {self._folder} is running") from error
+            with self._alone():
+                for path in self.files():
+                    path.rename(path.with_suffix(_ASIDE))
+            try:
+                yield self._named(_ASIDE)
+            finally:
+                for path in self._named(_ASIDE):
+                    path.rename(path.with_suffix(_KEPT))
+
+    def replace(self, path: Path, letters: Iterable[DeadLetter]) -> None:
+        """Let a file that is set aside hold these letters, with their newest cause; none: delete.
+
+        A crash leaves the file as it was or as it becomes.
+        """
+        records = [self._record(letter) for letter in letters]
+        if not records:
+            path.unlink()
+            return
+        new = path.with_suffix(".new")
+        with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+            file.writelines(records)
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(path)
+
+    def _named(self, suffix: str) -> list[Path]:
+        return sorted(self._folder.glob(f"*{suffix}"))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other threads, and other processes that append or set aside, out."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._lock, open(self._folder / "append.lock", "a", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _record(self, letter: DeadLetter) -> bytes:
+        header = _Header(
+            letter.signal, letter.project, letter.cause, self._now_ns(), len(letter.body)
+        )
+        return msgspec.json.encode(header) + b"\n" + letter.body + b"\n"
 
     def _current(self, record_bytes: int) -> Path:
         """Return the file that takes the next letter, after making room for it."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         files = self.files()
         if self._has_own_file and files:
             room_bytes = self._config.file_bytes - files[-1].stat().st_size
@@ -97,11 +158,17 @@ class DeadLetters:
         for path in files[: max(0, len(files) - self._config.files + 1)]:
             logger.warning("dropping the oldest dead letters, %s", path.name)
             path.unlink()
-        number = int(files[-1].stem) + 1 if files else 1
-        path = self._folder / f"{number:08d}.letters"
+        taken = [int(path.stem) for path in [*files, *self._named(_ASIDE)]]
+        path = self._folder / f"{max(taken, default=0) + 1:08d}{_KEPT}"
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         self._has_own_file = True
         return path
+
+
+def letters_of(path: Path) -> Iterator[DeadLetter]:
+    """Yield one file's letters, the oldest first; one cut short by a crash ends early."""
+    with path.open("rb") as file:
+        yield from _letters(file)
 
 
 def _letters(file: BinaryIO) -> Iterator[DeadLetter]:

@@ -14,6 +14,11 @@ from tollway_processor import schema_files
 from tollway_processor.errors import StoreError
 
 SLOTS = 32  # codes of one column: code = column * SLOTS + precedence
+# Columns that hold what a model was told and said; their values may be longer than others.
+CONTENT = (
+    "system_instructions", "input_messages", "output_messages", "tool_definitions",
+    "tool_arguments", "tool_result", "input_message_keys", "output_message_keys",
+)  # fmt: skip
 
 _VALUE = (
     "Tuple(value Enum8(''no''=0, ''string_value''=1, ''bool_value''=2, ''int_value''=3, "
@@ -25,6 +30,8 @@ _VALUE = (
     "int_value Int64, double_value Float64))), kvlist_value String, bytes_value String)"
 )
 _ATTRIBUTES = f"Array(Tuple(key String, value {_VALUE}))"
+_LINE_IF_SMALL = re.compile(r"^.* -- IF SMALL\n", re.MULTILINE)
+_LINE_IF_LARGE = re.compile(r"^.* -- IF LARGE\n", re.MULTILINE)
 _MACRO = re.compile(r"@(\w+)\((\w+)\)")
 
 
@@ -71,12 +78,17 @@ def convention_rows() -> list[tuple[str, int]]:
 
 
 @cache
-def render(signal: str, proto_path: str) -> Statement:
-    """Return the statement for "traces" or "logs"; `proto_path` is where otlp.proto lies."""
+def render(signal: str, proto_path: str, *, is_large: bool = False) -> Statement:
+    """Return the statement for "traces" or "logs"; `proto_path` is where otlp.proto lies.
+
+    Only the `is_large` one cuts and drops attributes over the limits.
+    """
     sql = schema_files.text(f"ingest/{signal}.sql")
+    sql = (_LINE_IF_SMALL if is_large else _LINE_IF_LARGE).sub("", sql)
     sql = sql.replace("@attributes", _ATTRIBUTES).replace("@proto", proto_path)
     hot = [c.number for c in columns().values() if c.kind != "prefix"]
     sql = sql.replace("@last_hot", str(max(hot) * SLOTS + SLOTS - 1))
+    sql = sql.replace("@content", ", ".join(str(columns()[name].number) for name in CONTENT))
     sql = _MACRO.sub(_expand, sql)
     head = re.search(r"INSERT INTO (\w+) \(([^)]*)\)\nSELECT", sql)
     if head is None:

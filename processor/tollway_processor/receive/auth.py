@@ -51,14 +51,15 @@ def load_tokens(configs: Sequence[TokenConfig], environ: Mapping[str, str]) -> T
     projects: dict[str, str] = {}
     for index, config in enumerate(configs):
         key = f"receive.tokens[{index}]"
-        token = _token(config, key, environ)
+        token = read_token(config, key, environ)
         if token in projects:
             raise UsageError(f"{key}: the same token is bound to {projects[token]!r} already")
         projects[token] = config.project
     return Tokens(projects)
 
 
-def _token(config: TokenConfig, key: str, environ: Mapping[str, str]) -> str:
+def read_token(config: TokenConfig, key: str, environ: Mapping[str, str]) -> str:
+    """Return one token from the config, its file or `environ`; raises UsageError naming `key`."""
     sources = [bool(config.token), bool(config.token_file), bool(config.token_env)]
     if sum(sources) != 1:
         raise UsageError(f"{key}: give one of token, token_file and token_env")

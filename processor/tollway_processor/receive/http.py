@@ -38,6 +38,7 @@ from tollway_processor.receive.listeners import (
 from tollway_processor.receive.otlp_json import to_protobuf
 from tollway_processor.store.client import Signal
 
+REPLAY_HEADER = "Tollway-Replay"  # on a dead letter that `tollway replay` sends again
 _READ_BYTES = 1 << 18  # a connection's read buffer: fewer, larger pieces for the decoder
 _GRACE_S = 5.0  # for answers that wait for their commit when the receiver stops
 _PATHS: dict[str, Signal] = {"/v1/traces": "traces", "/v1/logs": "logs"}
@@ -130,7 +131,10 @@ class HttpReceiver:
             with lease:
                 body = await self._read(request, lease)
                 convert = partial(to_protobuf, signal) if content_type == JSON else None
-                receipt = await self._intake.take(signal, body, project, lease, convert)
+                is_replay = REPLAY_HEADER in request.headers
+                receipt = await self._intake.take(
+                    signal, body, project, lease, convert, is_replay=is_replay
+                )
         except TollwayError as error:
             return _refusal(self._intake.refused(signal, error), content_type)
         return web.Response(

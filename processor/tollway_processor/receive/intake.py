@@ -25,7 +25,9 @@ _REASON_CHARACTERS = 80  # a refusal's reason as a label: short, and the same fo
 class Submit(Protocol):
     """What the batcher does with a checked body."""
 
-    async def submit(self, signal: Signal, body: bytes, project: str = "") -> Receipt:
+    async def submit(
+        self, signal: Signal, body: bytes, project: str = "", *, is_replay: bool = False
+    ) -> Receipt:
         """Store one checked request; return after its commit."""
 
 
@@ -49,13 +51,18 @@ class Intake:
         project: str,
         lease: Lease,
         to_protobuf: Callable[[bytes], bytes] | None = None,
+        *,
+        is_replay: bool = False,
     ) -> Receipt:
         """Check and store one body; return after its commit, and close the lease by then.
 
         A sender that goes away meanwhile cancels nothing: what it sent is stored, and counts
-        against the budget until it is. Raises PermanentError, RetryableError.
+        against the budget until it is. A replay that fails again is no new dead letter. Raises
+        PermanentError, RetryableError.
         """
-        task = asyncio.create_task(self._store(signal, body, project, lease, to_protobuf))
+        task = asyncio.create_task(
+            self._store(signal, body, project, lease, to_protobuf, is_replay)
+        )
         self._tasks.add(task)
         task.add_done_callback(self._forget)
         return await asyncio.shield(task)
@@ -74,13 +81,16 @@ class Intake:
         project: str,
         lease: Lease,
         to_protobuf: Callable[[bytes], bytes] | None,
+        is_replay: bool,
     ) -> Receipt:
         with lease:
             if to_protobuf is not None:
                 body = to_protobuf(body)
                 lease.hold(len(body))
             items = check(signal, body, self.limits)
-            receipt = await self._batcher.submit(signal, body, project) if items else Receipt()
+            receipt = Receipt()
+            if items:
+                receipt = await self._batcher.submit(signal, body, project, is_replay=is_replay)
         self._count(signal, items, len(body), receipt)
         return receipt
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+KIB = 1 << 10
 MIB = 1 << 20
+_MOST = (1 << 32) - 1
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,6 +30,15 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attributes: int = 1_048_576
     """Most attributes, events and links of all spans of one request; more are answered 413."""
 
+    attribute_bytes: int = 256 * KIB
+    """Longest text of a span's attribute; a longer one is cut there, and says so at its end."""
+
+    content_bytes: int = 1024 * KIB
+    """The same for message content, instructions, tool definitions, arguments and results."""
+
+    attribute_count: int = 1024
+    """Most attributes kept of one span; `tollway.dropped_attributes` counts those beyond."""
+
     nesting: int = 24
     """Levels of lists and maps inside an attribute's value, 30 at most; deeper is answered 400."""
 
@@ -40,6 +51,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.decoded_bytes > self.in_flight_bytes:
             raise ValueError("in_flight_bytes must hold one request of decoded_bytes at least")
+        for name in ("attribute_bytes", "content_bytes", "attribute_count"):
+            if not 1 <= getattr(self, name) <= _MOST:
+                raise ValueError(f"{name} must be from 1 to {_MOST}")
         if not 1 <= self.nesting <= 30:
             raise ValueError("nesting must be from 1 to 30, what the protobuf parser allows")
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from tollway_processor import schema_files
+from tollway_processor.errors import RetryableError
 from tollway_processor.store.client import Store
 
 STEP_TRACES = 20_000  # touched traces a step: bounds the memory of one statement
@@ -24,6 +25,7 @@ class Rollup:
     def __init__(self, store: Store, safe_ns: Callable[[], int] = time.time_ns) -> None:
         self._store = store
         self._safe_ns = safe_ns
+        self._step = STEP_TRACES
         self._traces_done = self._progress("traces")
         self._stats_done = self._progress("route_stats")
 
@@ -40,16 +42,22 @@ class Rollup:
         if until <= after:
             return False
         stamps = {"after_ns": after, "until_ns": until, "rolled_up_at_ns": time.time_ns()}
-        self._run("touched_routes", stamps)
-        self._run("traces", stamps)
-        self._run("touched_routes", stamps)
+        try:
+            self._run("touched_routes", stamps)
+            self._run("traces", stamps)
+            self._run("touched_routes", stamps)
+        except RetryableError:
+            # Most likely too much for the engine's memory at once: fewer traces next time.
+            self._step = max(self._step // 4, 1)
+            raise
+        self._step = min(self._step * 2, STEP_TRACES)
         self._save("traces", until)
         self._traces_done = until
         return True
 
     def _until(self, after: int) -> int:
         # The stamp told may itself be in flight, its rows visible but not priced yet.
-        bounds = {"after_ns": after, "safe_ns": self._safe_ns() - 1, "limit": STEP_TRACES}
+        bounds = {"after_ns": after, "safe_ns": self._safe_ns() - 1, "limit": self._step}
         sql = schema_files.text("rollup/touched_until.sql")
         return int(str(self._store.rows(sql, bounds)[0]["until"]))
 

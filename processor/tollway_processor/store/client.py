@@ -15,6 +15,7 @@ class Delivery(NamedTuple):
 
     body: bytes
     project: str = ""
+    is_replay: bool = False  # sent again by `tollway replay`, which keeps it should it fail again
 
 
 class Refusal(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -13,9 +14,15 @@ from tollway_processor.ingest import envelope
 from tollway_processor.ingest.codec import Codec, Window
 from tollway_processor.pricing import table as price_table
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
+from tollway_processor.store.config import EngineConfig
+from tollway_processor.store.damage import damage
+from tollway_processor.store.durability import set_fsync
 from tollway_processor.store.engine import Engine, split_columns, undecodable
 from tollway_processor.store.lock import StoreLock
 from tollway_processor.store.migrations import migrate
+
+logger = logging.getLogger(__name__)
+PURGE_BYTES = 1 << 20  # a smaller batch leaves nothing behind that is worth the call
 
 REFUSALS = """
 SELECT request_index, reason, count() AS spans
@@ -38,16 +45,23 @@ class EmbeddedStore:
     written, StoreError when it is of a newer version.
     """
 
-    def __init__(self, folder: Path, *, window: Window | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, window: Window | None = None, engine: EngineConfig | None = None
+    ) -> None:
+        config = engine or EngineConfig()
         self.url = f"chdb:{folder}"
         self.folder = folder
         self.lock = StoreLock(folder)
         self.lock.acquire()
         with ExitStack() as undo:
             undo.callback(self.lock.release)
-            self._engine = Engine(str(folder / "data"))
+            self._engine = Engine(str(folder / "data"), memory_bytes=config.memory_bytes)
             undo.callback(self._engine.close)
             self.migrated = migrate(self)
+            set_fsync(self, config.fsync)
+            self.damage = damage(self)
+            if self.damage:
+                logger.warning("%s", self.damage)
             price_table.fill(self)
             self.codec = Codec(self._engine, window=window)
             self.codec.load(price_table.read(self))
@@ -94,7 +108,7 @@ class EmbeddedStore:
         self, signal: Signal, batch: Sequence[Delivery], *, token: str, ingested_at_ns: int
     ) -> list[Refusal]:
         """See Store.ingest. The token is not needed here: every table is keyed by identity."""
-        statement = self.codec.statement(signal)
+        statement = self.codec.statement(signal, batch)
         sql = (
             f"INSERT INTO {statement.target} ({statement.columns}) "
             f"{statement.select} {statement.settings}"
@@ -107,6 +121,8 @@ class EmbeddedStore:
             if signal == "traces" and self._learned(ingested_at_ns):
                 # The same rows again, now priced: identity makes the second run replace the first.
                 self._decode(sql, parameters)
+        if sum(len(delivery.body) for delivery in batch) > PURGE_BYTES:
+            self._engine.give_back_memory()
         return [
             Refusal(int(str(r["request_index"])), str(r["reason"]), int(str(r["spans"])))
             for r in refused

@@ -19,8 +19,10 @@ from tollway_processor.ingest import envelope
 from tollway_processor.ingest.codec import Codec, Window
 from tollway_processor.pricing import table as price_table
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
+from tollway_processor.store.config import EngineConfig
 from tollway_processor.store.engine import RETRYABLE_CODES, Engine, literal, run, undecodable
 from tollway_processor.store.migrations import migrate
+from tollway_processor.store.opening import without_password
 
 # Besides the engine's own: read-only (164), no such table or database (60, 81), wrong password or
 # rights (516, 497), replica trouble (999, 319): an operator mends these, senders keep their spans.
@@ -48,10 +50,12 @@ class ServerStore:
     StoreError when it refuses, UsageError for a URL that is none.
     """
 
-    def __init__(self, url: str, *, window: Window | None = None) -> None:
-        self.url = _without_password(url)
+    def __init__(
+        self, url: str, *, window: Window | None = None, engine: EngineConfig | None = None
+    ) -> None:
+        self.url = without_password(url)
         self._client = _connect(url)
-        self._engine = Engine(":memory:")
+        self._engine = Engine(":memory:", memory_bytes=(engine or EngineConfig()).memory_bytes)
         self.migrated = migrate(self)
         price_table.fill(self)
         self.codec = Codec(self._engine, window=window)
@@ -108,7 +112,7 @@ class ServerStore:
         self, signal: Signal, batch: Sequence[Delivery], *, token: str, ingested_at_ns: int
     ) -> list[Refusal]:
         """See Store.ingest."""
-        statement = self.codec.statement(signal)
+        statement = self.codec.statement(signal, batch)
         parameters: dict[str, object] = dict(self.codec.window.parameters(ingested_at_ns))
         select = f"CREATE TEMPORARY TABLE block ENGINE = Memory AS {statement.select}"
         select += " " + statement.settings
@@ -174,7 +178,7 @@ def _connect(url: str) -> Any:
     parts = urlsplit(url)
     is_secure = parts.scheme == "clickhouses"
     if not parts.hostname:
-        raise UsageError(f"--store {_without_password(url)}: give a host")
+        raise UsageError(f"--store {without_password(url)}: give a host")
     with _errors_of_the_server():
         return clickhouse_connect.get_client(
             host=parts.hostname,
@@ -201,7 +205,3 @@ def _bound(parameters: Parameters | None) -> dict[str, str] | None:
 
 def _decoded(result: bytes) -> list[dict[str, Any]]:
     return list(json.loads(result)["data"]) if result else []
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", url)

@@ -298,12 +298,11 @@ async def test_drain_refuses_with_a_retry_what_the_deadline_leaves(make, recordi
     queued = submit(batcher, b"queued")
     await asyncio.sleep(0)
     await batcher.drain(0.05)
-    with pytest.raises(RetryableError, match="send again"):
-        await queued[0]
-    assert not running[0].done()
+    for answer in (*queued, *running):
+        with pytest.raises(RetryableError, match="send again"):
+            await answer
     recording_store.gate.set()
-    await batcher.close()
-    assert await running[0] == Receipt()
+    await batcher.close()  # what ran is stored nevertheless, and again when it is sent again
     assert recording_store.stored == {b"running"}
 
 

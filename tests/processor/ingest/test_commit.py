@@ -55,7 +55,7 @@ def test_body_that_the_engine_cannot_decode_is_refused_alone(otlp, store, letter
     for index, span in enumerate(spans):
         assert len(otlp.stored("spans", span.trace_id)) == (index != 2)
     (letter,) = letters.read()
-    assert (letter.signal, letter.body, letter.project) == ("traces", *deliveries[2])
+    assert (letter.signal, letter.body, letter.project) == ("traces", *deliveries[2][:2])
 
 
 @pytest.mark.parametrize("position", [0, 3, 6])
@@ -150,3 +150,10 @@ def test_log_records_are_halved_too():
     first, second = halves("logs", request.SerializeToString())
     assert (item_count("logs", first), item_count("logs", second)) == (2, 3)
     assert halves("logs", b"") is None
+
+
+def test_replayed_letter_that_fails_again_is_no_second_letter(otlp, store, letters, make_commit):
+    poison = Delivery(b"\x0a\x05truncated", "checkout", is_replay=True)
+    (outcome,) = make_commit(store).store("traces", [poison])
+    assert isinstance(outcome, PermanentError)
+    assert not letters.files()

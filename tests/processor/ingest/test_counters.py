@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from tollway_processor.ingest.counters import Counters
+from tollway_processor.ingest.metrics import HELP
 
 EXPECTED = """\
 # TYPE refused_total counter
@@ -31,3 +34,26 @@ def test_text_is_what_prometheus_reads():
     assert counters.value("refused_total") == 3
     assert counters.value("refused_total", signal="traces") == 2
     assert counters.value("unknown_total") == 0
+
+
+def test_labels_that_senders_choose_are_bounded():
+    counters = Counters()
+    for number in range(1000):
+        counters.add("refused_total", reason=f"id has {number} bytes")
+    assert counters.text().count("refused_total{") == 201
+    assert 'refused_total{reason="other"} 800' in counters.text()
+    assert counters.value("refused_total") == 1000
+
+
+def test_value_that_is_unknown_is_nan():
+    counters = Counters()
+    counters.gauge("parts", lambda: float("nan"))
+    assert "parts NaN\n" in counters.text()
+
+
+def test_every_metric_is_named_as_prometheus_asks():
+    for name, text in HELP.items():
+        assert re.fullmatch(r"(tollway|process)(_[a-z]+)+", name)
+        assert text[0].isupper()
+        assert text.endswith(".")
+        assert not re.search(r"_(ms|milliseconds|kb|mb|mib|count)(_|$)", name)

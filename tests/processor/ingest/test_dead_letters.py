@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 
+import pytest
+
+from tollway_processor.errors import UsageError
 from tollway_processor.ingest.config import DeadLetterConfig
-from tollway_processor.ingest.dead_letters import DeadLetter, DeadLetters
+from tollway_processor.ingest.dead_letters import DeadLetter, DeadLetters, letters_of
 
 LETTER = DeadLetter("traces", b"\x0a\x00\n{}\n\xff", "checkout", "cannot decode: näin")
 
@@ -54,13 +57,32 @@ def test_file_cut_short_by_a_crash_loses_only_its_last_letter(tmp_path, caplog):
     assert "cut short" in caplog.text
 
 
-def test_replayed_files_can_be_deleted(tmp_path):
+def test_letters_set_aside_are_cleared_replaced_or_put_back(tmp_path):
+    letters = DeadLetters(tmp_path, DeadLetterConfig(file_bytes=250))
+    for number in range(3):
+        letters.append(letter(number))  # one a file
+    with letters.set_aside() as aside:
+        assert len(aside) == 3
+        assert not letters.files()
+        DeadLetters(tmp_path).append(letter(9))  # a processor that fails meanwhile
+        letters.replace(aside[0], [])
+        letters.replace(aside[1], [letter(1)._replace(cause="newest")])
+    assert [found.body[0] for found in letters.read()] == [1, 2, 9]
+    assert [found.cause for found in letters.read()] == ["newest", "cause 2", "cause 9"]
+    assert {path.stat().st_mode & 0o777 for path in letters.files()} == {0o600}
+    assert letters.held_bytes() == sum(path.stat().st_size for path in letters.files())
+
+
+def test_interrupted_replay_leaves_its_letters_to_the_next(tmp_path):
     letters = DeadLetters(tmp_path)
     letters.append(letter(1))
-    letters.clear(letters.files())
-    assert not letters.files()
-    assert letters.append(letter(2))
-    assert [found.body[0] for found in letters.read()] == [2]
+    letters.files()[0].rename(tmp_path / "00000001.replaying")
+    letters.append(letter(2))
+    with letters.set_aside() as aside:
+        assert [found.body[0] for path in aside for found in letters_of(path)] == [1, 2]
+        with pytest.raises(UsageError, match="another replay"), DeadLetters(tmp_path).set_aside():
+            pytest.fail("two replays at once")
+    assert [found.body[0] for found in letters.read()] == [1, 2]
 
 
 def test_folder_that_cannot_be_written_is_logged_and_no_more(tmp_path, caplog):

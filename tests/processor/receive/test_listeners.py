@@ -25,7 +25,7 @@ TLS = TlsConfig(certificate_file=str(CERTIFICATE), key_file=str(KEY))
 
 
 class NoBatcher:
-    async def submit(self, signal, body, project=""):
+    async def submit(self, signal, body, project="", *, is_replay=False):
         raise AssertionError("no request was expected")
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+from tollway_processor.errors import RetryableError
 from tollway_processor.signals.rollup import Rollup
 
 CALL_USD = Decimal("0.00035")  # gpt-4o: 100 × 2.5e-6 + 10 × 1e-5
@@ -278,3 +279,44 @@ def test_commits_in_flight_are_left_for_the_next_run(otlp, store):
     assert otlp.stored("traces", span.trace_id) == []
     Rollup(store).run()
     assert trace(otlp, span.trace_id)["route"] == "in-flight"
+
+
+def test_rollup_that_is_refused_memory_goes_on_in_smaller_steps(otlp, store):
+    spans = [otlp.call(tollway__route="stepped") for _ in range(8)]
+    for span in spans:
+        otlp.send(span)  # one commit each: steps end at commits
+    refusing = Refusing(store, most_traces=2)
+    rollup = Rollup(refusing)
+    for _ in range(20):
+        try:
+            rollup.run()
+        except RetryableError:
+            continue
+        break
+    rows = store.rows("SELECT count() AS n FROM traces FINAL WHERE route = 'stepped'")
+    assert (rows[0]["n"], refusing.refused > 1) == (8, True)
+
+
+class Refusing:
+    """A store whose engine has memory for a few traces a statement."""
+
+    def __init__(self, store, most_traces):
+        self.store = store
+        self.most_traces = most_traces
+        self.refused = 0
+
+    def rows(self, sql, parameters=None):
+        return self.store.rows(sql, parameters)
+
+    def command(self, sql, parameters=None):
+        if "INSERT INTO traces" in sql:
+            touched = self.store.rows(
+                "SELECT uniq(trace_id) AS n FROM touched_traces WHERE "
+                "ingested_at > fromUnixTimestamp64Nano({after_ns:Int64}, 'UTC') "
+                "AND ingested_at <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')",
+                {name: parameters[name] for name in ("after_ns", "until_ns")},
+            )
+            if touched[0]["n"] > self.most_traces:
+                self.refused += 1
+                raise RetryableError("Code: 241. Memory limit exceeded")
+        self.store.command(sql, parameters)

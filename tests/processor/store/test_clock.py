@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tollway_processor.service import _clock_of
+from tollway_processor.service import clock_of
 from tollway_processor.store.client import Delivery
 
 
@@ -12,10 +12,10 @@ def test_clock_set_back_stays_behind_no_commit(otlp, store):
     ahead_ns = time.time_ns() + 3_600 * 10**9
     batch = [Delivery(otlp.request(otlp.call()))]
     store.ingest("traces", batch, token="ahead", ingested_at_ns=ahead_ns)
-    assert _clock_of(store)() > ahead_ns
+    assert clock_of(store)() > ahead_ns
 
 
-def test_clock_of_an_old_store_is_the_machines(store):
+def testclock_of_an_old_store_is_the_machines(store):
     store.command("TRUNCATE TABLE touched_traces")
     before_ns = time.time_ns()
-    assert before_ns <= _clock_of(store)() <= time.time_ns()
+    assert before_ns <= clock_of(store)() <= time.time_ns()

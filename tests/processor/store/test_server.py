@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tollway_processor import schema_files
 from tollway_processor.errors import RetryableError, UsageError
 from tollway_processor.signals.rollup import Rollup
 from tollway_processor.store.client import Delivery
-from tollway_processor.store.opening import folder_of, open_store
+from tollway_processor.store.opening import folder_of, open_store, without_password
 
 # The door in front of a store of its own, in a process of its own: one engine a process.
 SERVER = """
@@ -79,6 +80,16 @@ def test_request_is_decoded_here_and_stored_there(otlp, store):
     assert otlp.stored("messages", good.trace_id)[0]["input_messages"] == "[]"
 
 
+def test_limits_on_attributes_hold_there_too(otlp, store):
+    span = otlp.span(note="n" * 300_000, **{f"a{number}": "x" for number in range(1100)})
+    otlp.send(span)
+    (row,) = otlp.stored("spans", span.trace_id)
+    assert row["attributes"]["note"].endswith("n… [cut, 300000 bytes]")
+    assert row["attributes"]["tollway.dropped_attributes"] == "77"
+    (vitals,) = store.rows(schema_files.text("queries/store_vitals.sql"))
+    assert int(vitals["parts"]) > 0
+
+
 def test_repeated_batch_stores_one_row(otlp, store):
     span = otlp.call(tollway__route="server-twice")
     batch = [Delivery(otlp.request(span))]
@@ -107,9 +118,7 @@ def test_server_that_went_away_is_retryable_and_loses_nothing(otlp, store, tmp_p
 
 
 def test_password_is_never_shown():
-    from tollway_processor.store.server import _without_password
-
-    told = _without_password("clickhouse://me:secret@host:8123/db")
+    told = without_password("clickhouse://me:secret@host:8123/db")
     assert "secret" not in told
     assert "me" in told
 

@@ -1,0 +1,44 @@
+"""The roll-up goes on after a failure, ours or the store's, and tells how far behind it is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tollway_processor.config import Config
+from tollway_processor.errors import RetryableError
+from tollway_processor.ingest.counters import Counters
+from tollway_processor.service import RollupLoop
+
+
+@pytest.mark.parametrize("fault", [RetryableError("the disk is full"), KeyError("a bug")])
+async def test_failure_is_counted_told_once_and_the_next_run_does_the_work(
+    store, monkeypatch, caplog, fault
+):
+    counters = Counters()
+    config = Config(rollup_interval_s=0.01)
+    loop = RollupLoop(store, config, lambda: 1, counters)
+    stopping, work, calls = asyncio.Event(), loop._work, []
+
+    def fail_twice(is_last):
+        calls.append(is_last)
+        if len(calls) <= 2:
+            raise fault
+        if len(calls) == 3:
+            assert counters.value("tollway_rollup_failures_total") == 2
+        work(is_last)
+        running.call_soon_threadsafe(stopping.set)
+
+    running = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "_work", fail_twice)
+    async with asyncio.timeout(30):
+        await loop.run(stopping)
+    assert calls[-1], "the last run takes everything in"
+    assert counters.value("tollway_rollup_failures_total") == 2
+    lines = [r for r in caplog.records if "the roll-up failed" in r.getMessage()]
+    assert len(lines) == (1 if isinstance(fault, RetryableError) else 2)
+    text = counters.text()
+    assert "tollway_rollup_seconds_count" in text
+    (lag,) = [line for line in text.splitlines() if line.startswith("tollway_rollup_lag_seconds ")]
+    assert float(lag.split()[1]) < 10
