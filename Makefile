@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STORE ?= chdb:tollway-data
+OLDER_OPENAI := 1.66.5 2.54.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint serve bench-instrumentation bench-peers bench-signals clean
+.PHONY: help demo test test-all test-versions lint serve bench-instrumentation bench-peers bench-signals clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -18,6 +19,18 @@ test: $(VENV)/.dev ## run the test suite
 
 test-all: $(VENV)/.dev ## run the test suite with what takes minutes
 	$(BIN)/pytest -n auto $(ARGS)
+
+test-versions: $(VENV)/.made ## the library's tests on older openai clients
+	@set -e; for version in $(OLDER_OPENAI); do \
+		where=.venv-versions/openai-$$version; \
+		$(PYTHON) -m venv $$where; \
+		$$where/bin/python -m pip install --quiet --disable-pip-version-check -e '.[grpc]' \
+			openai==$$version 'httpx<0.28' 'opentelemetry-instrumentation>=0.50b0' \
+			'pytest>=8' 'pytest-asyncio>=0.26' 'pytest-xdist>=3.6'; \
+		echo "openai $$version"; \
+		$$where/bin/pytest -q -m "not slow" -n auto --ignore=tests/instrumentation/langchain \
+			tests/instrumentation; \
+	done
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
 	$(BIN)/ruff check .
@@ -37,7 +50,7 @@ bench-signals: $(VENV)/.dev ## simulate the statistics: false alarms, power, wro
 	$(BIN)/python tests/bench/signals.py $(ARGS)
 
 clean: ## remove the environment and what the tools left
-	rm -rf $(VENV) .venv-peers .venv-node .mypy_cache .ruff_cache .pytest_cache dist build
+	rm -rf $(VENV) .venv-peers .venv-node .venv-versions .mypy_cache .ruff_cache .pytest_cache dist build
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
