@@ -37,7 +37,7 @@ from tollway_processor.vitals import Vitals
 logger = logging.getLogger(__name__)
 EVALUATION_INTERVAL_S = 2.0
 _ROLLUP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_STOP_GRACE_S = 5.0  # beyond the drain: the answers' way out, the last roll-up, the store's closing
+_STOP_GRACE_S = 20.0  # beyond the drain: answers on their way, the last roll-up, the closing
 _SHARE = 3  # the roll-up rests three times as long as it worked: a quarter of a core at most
 
 
