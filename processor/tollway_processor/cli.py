@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     `tollway gate` has its own codes: 0 PROMOTE, 1 ROLLBACK, 2 HOLD, 3 wrong use or no data.
     """
+    if arguments is None:
+        # Ctrl-C ends a command also where a shell started it in the background, SIGINT ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     given = list(sys.argv[1:] if arguments is None else arguments)
     is_gate = given[:1] == ["gate"]
     try:

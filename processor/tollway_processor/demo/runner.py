@@ -63,9 +63,7 @@ def run_demo(json_path: Path | None, data_dir: Path | None, traces: int = DEFAUL
         raise UsageError(f"--json {json_path}: there is no such folder")
     folder = _fresh_folder(data_dir)
     store = f"chdb:{folder}"
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Also where a shell started us in the background, with SIGINT ignored.
-        signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # children stop as on Ctrl-C
     try:
         findings = _play(console, folder, traces)
     except KeyboardInterrupt:
