@@ -1,4 +1,8 @@
-"""Brings a store's tables to the version this processor knows, each file applied once."""
+"""Brings a store's tables to the version this processor knows, each file applied once.
+
+The entrance of ingest (schemas/ingest/stages.sql) holds no row: it is made anew when a table or the
+file itself has changed.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +25,16 @@ COMMENT 'Which schema files this store has.'
 """
 
 
+STAGES = "ingest/stages.sql"
+
+
 def digest(name: str) -> str:
     """Return the sha256 of a migration file, hex."""
-    return hashlib.sha256(schema_files.text(f"tables/{name}").encode()).hexdigest()
+    return _sha256(f"tables/{name}")
+
+
+def _sha256(path: str) -> str:
+    return hashlib.sha256(schema_files.text(path).encode()).hexdigest()
 
 
 def migrate(store: Store) -> list[str]:
@@ -35,13 +46,16 @@ def migrate(store: Store) -> list[str]:
     store.command(LEDGER)
     applied = {
         str(row["name"]): str(row["sha256"])
-        for row in store.rows("SELECT name, sha256 FROM migrations")
+        for row in store.rows("SELECT name, sha256 FROM migrations ORDER BY applied_at")
     }
+    stages = applied.pop(STAGES, "")
     known = schema_files.names("tables")
     _check(applied, known)
     missing = [name for name in known if name not in applied]
     for name in missing:
         _apply(store, name)
+    if missing or stages != _sha256(STAGES):
+        _make_stages(store)
     return missing
 
 
@@ -63,9 +77,19 @@ def _apply(store: Store, name: str) -> None:
     # A crash between two statements of a file leaves some done: what exists is passed over.
     for statement in schema_files.statements(schema_files.text(f"tables/{name}")):
         store.command(_if_not_exists(statement))
+    _note(store, name, digest(name))
+
+
+def _make_stages(store: Store) -> None:
+    for statement in schema_files.statements(schema_files.text(STAGES)):
+        store.command(statement)
+    _note(store, STAGES, _sha256(STAGES))
+
+
+def _note(store: Store, name: str, sha256: str) -> None:
     store.command(
         "INSERT INTO migrations SELECT {name:String}, {sha256:String}, now64(3)",
-        {"name": name, "sha256": digest(name)},
+        {"name": name, "sha256": sha256},
     )
 
 

@@ -14,7 +14,7 @@ from tollway_processor import schema_files
 from tollway_processor.errors import RetryableError, StoreError, StoreHeldError, UsageError
 from tollway_processor.store import lock
 from tollway_processor.store.embedded import EmbeddedStore
-from tollway_processor.store.migrations import migrate
+from tollway_processor.store.migrations import STAGES, migrate
 
 
 def test_migrations_are_applied_once_and_kept_by_digest(store):
@@ -23,8 +23,20 @@ def test_migrations_are_applied_once_and_kept_by_digest(store):
         name: hashlib.sha256((schema_files.SCHEMAS / "tables" / name).read_bytes()).hexdigest()
         for name in schema_files.names("tables")
     }
-    assert {row["name"]: row["sha256"] for row in ledger} == files
+    stages = hashlib.sha256((schema_files.SCHEMAS / STAGES).read_bytes()).hexdigest()
+    assert {row["name"]: row["sha256"] for row in ledger} == files | {STAGES: stages}
     assert migrate(store) == []
+
+
+def test_entrance_is_made_anew_when_its_file_changes(store):
+    store.command("DROP VIEW span_stage_to_messages")
+    store.command(
+        "ALTER TABLE migrations DELETE WHERE name = {name:String} SETTINGS mutations_sync = 2",
+        {"name": STAGES},
+    )
+    assert migrate(store) == []
+    views = store.rows("SELECT name FROM system.tables WHERE name = 'span_stage_to_messages'")
+    assert len(views) == 1
 
 
 def test_changed_migration_is_refused(store, monkeypatch):
