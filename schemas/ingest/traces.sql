@@ -23,13 +23,7 @@ SELECT
     audio_input_tokens, audio_output_tokens, finish_reasons, tool_name, tool_call_id, tool_names,
     tool_call_count, ttft_ns, latency_ns, session_id, user_id, pair_id, shadow, agent, node,
     endpoint, retries, is_fallback,
-    multiIf(reported_usd > 0, reported_usd, not has_usage or price_id = '', NULL, computed_usd) AS cost_usd,
-    multiIf(reported_usd > 0, 'reported',
-            has_usage and price_id != '', 'computed',
-            has_usage, 'unpriced',
-            operation IN ('chat', 'text_completion', 'generate_content', 'embeddings'), 'no_usage',
-            '') AS cost_status,
-    if(cost_status = 'computed', price_id, '') AS price_id,
+    cost_usd, cost_status, price_id,
     resource, attributes, scope_name, scope_version, event_times, event_names, event_attributes,
     link_trace_ids, link_span_ids, ingested_at, system_instructions, input_messages,
     output_messages, tool_definitions, tool_arguments, tool_result, request_index, refusal,
@@ -39,21 +33,7 @@ FROM
     -- 5. price: a call's model and tier pick a row of rates; its length picks the half of the row
     SELECT
         *,
-        dictGet('codec.models', ('provider', 'model'), (provider_key, model_key)) AS resolved,
-        dictGet('codec.rates',
-                ('price_id', 'long_context_after',
-                 'input', 'output', 'cache_read', 'cache_write',
-                 'long_input', 'long_output', 'long_cache_read', 'long_cache_write'),
-                (resolved.1, resolved.2, if(service_tier IN ('batch', 'flex', 'priority'), service_tier, 'default')),
-                toDate(started_at)) AS rates,
-        rates.1 AS price_id,
-        rates.2 > 0 AND input_tokens > rates.2 AS is_long,
-        toDecimal128(ifNull(cache_read_tokens, 0), 0) AS cached,
-        toDecimal128(ifNull(cache_write_tokens, 0), 0) AS written,
-        toDecimal128(greatest(toInt64(ifNull(input_tokens, 0)) - toInt64(ifNull(cache_read_tokens, 0)) - toInt64(ifNull(cache_write_tokens, 0)), 0), 0) AS fresh,
-        toDecimal128(ifNull(output_tokens, 0), 0) AS told,
-        fresh * if(is_long, rates.7, rates.3) + told * if(is_long, rates.8, rates.4)
-            + cached * if(is_long, rates.9, rates.5) + written * if(is_long, rates.10, rates.6) AS computed_usd
+        @pricing
     FROM
     (
         -- 4. columns: each is the first of its attributes that the span carries

@@ -84,6 +84,7 @@ def render(signal: str, proto_path: str, *, is_large: bool = False) -> Statement
     Only the `is_large` one cuts and drops attributes over the limits.
     """
     sql = schema_files.text(f"ingest/{signal}.sql")
+    sql = sql.replace("@pricing", schema_files.text("ingest/pricing.sql"))
     sql = (_LINE_IF_SMALL if is_large else _LINE_IF_LARGE).sub("", sql)
     sql = sql.replace("@attributes", _ATTRIBUTES).replace("@proto", proto_path)
     hot = [c.number for c in columns().values() if c.kind != "prefix"]
