@@ -1,6 +1,6 @@
 -- The price of a call: select items that the ingest statement and the reprice share.
 -- They read the columns of a span and reported_usd, has_usage, provider_key and model_key; they give
--- cost_usd, cost_status and price_id.
+-- cost_usd, cost_status, price_id and priced_as.
 dictGet('codec.models', ('provider', 'model'), (provider_key, model_key)) AS resolved,
 dictGet('codec.rates',
         ('price_id', 'long_context_after',
@@ -22,4 +22,5 @@ multiIf(reported_usd > 0, 'reported',
         has_usage, 'unpriced',
         operation IN ('chat', 'text_completion', 'generate_content', 'embeddings'), 'no_usage',
         '') AS cost_status,
-if(cost_status = 'computed', row_id, '') AS price_id
+if(cost_status = 'computed', row_id, '') AS price_id,
+if(price_id = '', '', concat(resolved.1, '/', resolved.2)) AS priced_as

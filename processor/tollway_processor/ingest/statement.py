@@ -36,11 +36,22 @@ _MACRO = re.compile(r"@(\w+)\((\w+)\)")
 
 
 class Column(NamedTuple):
-    """One column of conventions.toml: its number, kind, and attributes by precedence."""
+    """One column of conventions.toml: its number, kind, and attributes by precedence.
+
+    A column of quantities has a unit beside each attribute, and numbers the units, not the names.
+    """
 
     number: int
     kind: str
     attributes: tuple[str, ...]
+    units: tuple[str, ...] = ()
+
+    def code(self, attribute: str) -> int:
+        """Return the code of one of its attributes, matched whole."""
+        index = self.attributes.index(attribute)
+        if self.units:
+            index = sorted(set(self.units)).index(self.units[index])
+        return self.number * SLOTS + index
 
 
 class Statement(NamedTuple):
@@ -61,19 +72,26 @@ def columns() -> dict[str, Column]:
 
 
 def _column(number: int, entry: dict[str, Any]) -> Column:
-    attributes = tuple(entry["attributes"])
-    if len(attributes) > SLOTS:
-        raise StoreError(f"conventions.toml: more than {SLOTS} attributes in {attributes[0]}")
-    return Column(number, entry["kind"], attributes)
+    told = entry.get("units") or {"": entry["attributes"]}
+    pairs = [(unit, name) for unit, names in told.items() for name in names]
+    column = Column(
+        number,
+        entry["kind"],
+        tuple(name for _, name in pairs),
+        tuple(unit for unit, _ in pairs if unit),
+    )
+    if len(set(column.units) or column.attributes) > SLOTS:
+        raise StoreError(f"conventions.toml: more than {SLOTS} attributes in {pairs[0][1]}")
+    return column
 
 
 def convention_rows() -> list[tuple[str, int]]:
     """Return (attribute key, code) for every attribute that is matched whole."""
     return [
-        (key, column.number * SLOTS + precedence)
+        (key, column.code(key))
         for column in columns().values()
         if column.kind != "prefix"
-        for precedence, key in enumerate(column.attributes)
+        for key in column.attributes
     ]
 
 
@@ -106,6 +124,8 @@ def _expand(match: re.Match[str]) -> str:
         return _value_text(argument)
     if macro == "prefixes":
         return _prefix_code(argument)
+    if macro == "quantities":
+        return _quantities(columns()[argument])
     column = columns()[argument]
     text = f"hot_text[{column.number}]"
     expansions = {
@@ -134,6 +154,18 @@ def _value_text(v: str) -> str:
         f"{v}.array_value.values), ','), ']'), "
         f"{v}.value = 'kvlist_value', base64Encode({v}.kvlist_value), "
         f"{v}.value = 'bytes_value', base64Encode({v}.bytes_value), '')"
+    )
+
+
+def _quantities(column: Column) -> str:
+    """A map of unit to amount, of the attributes that tell one above 0."""
+    first = column.number * SLOTS
+    units = ", ".join(f"'{unit}'" for unit in sorted(set(column.units)))
+    return (
+        "mapFilter((unit, amount) -> amount > 0 AND amount < 4294967296, CAST(arrayMap("
+        f"c -> ([{units}][c - {first - 1}], toDecimal64OrZero(texts[indexOf(codes, c)], 6)), "
+        f"arrayFilter(c -> c BETWEEN {first} AND {first + SLOTS - 1}, arrayDistinct(codes))), "
+        "'Map(LowCardinality(String), Decimal(18, 6))'))"
     )
 
 

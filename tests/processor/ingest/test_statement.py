@@ -216,3 +216,17 @@ def test_newest_judgement_of_one_source_wins(otlp):
         )  # fmt: skip
         otlp.send(told)
     assert [row["value"] for row in otlp.stored("scores", span.trace_id)] == [1]
+
+
+def test_what_is_billed_beside_tokens_is_kept_by_unit(otlp):
+    span = otlp.call(
+        gen_ai__usage__cache_creation__ephemeral_1h_input_tokens=7,
+        gen_ai__usage__details__web_search_requests=3,
+        gen_ai__usage__web_searches=3,
+        gen_ai__usage__image__input_tokens="many",
+        tollway__usage__audio_seconds=12.5,
+    )
+    otlp.send(span)
+    (row,) = otlp.stored("spans", span.trace_id)
+    assert row["cache_write_1h_tokens"] == 7
+    assert row["usage"] == {"web_searches": "3", "audio_seconds": "12.5"}
