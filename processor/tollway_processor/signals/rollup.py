@@ -44,6 +44,7 @@ class Rollup:
         stamps = {"after_ns": after, "until_ns": until, "rolled_up_at_ns": time.time_ns()}
         try:
             self._run("touched_routes", stamps)
+            self._find_roles(stamps)
             self._run("traces", stamps)
             self._run("touched_routes", stamps)
         except RetryableError:
@@ -54,6 +55,29 @@ class Rollup:
         self._save("traces", until)
         self._traces_done = until
         return True
+
+    def _find_roles(self, stamps: dict[str, int]) -> None:
+        """Say of calls that are told twice which one is paid, and write that on the spans.
+
+        Most steps hold no such call: planning a statement costs more than its work, so those that
+        have nothing to do are left out.
+        """
+        self._run("nodes", stamps)
+        self._run("answers", stamps)
+        found = self._counts("findings", stamps)
+        if found["apart"]:
+            self._run("twins", stamps)
+            self._run("nodes", stamps)
+            found = self._counts("findings", stamps)
+        if found["below"]:
+            if found["backward"]:
+                self._run("circles", stamps)
+            self._run("paths", stamps)
+        if found["below"] or found["shared"]:
+            self._run("roles", stamps)
+        may_be_stale = found["below"] or found["shared"] or found["rollups"]
+        if may_be_stale and self._counts("stale_statuses", stamps)["calls"]:
+            self._run("statuses", stamps)
 
     def _until(self, after: int) -> int:
         # The stamp told may itself be in flight, its rows visible but not priced yet.
@@ -73,6 +97,10 @@ class Rollup:
 
     def _run(self, name: str, parameters: dict[str, int]) -> None:
         self._store.command(schema_files.text(f"rollup/{name}.sql"), parameters)
+
+    def _counts(self, name: str, parameters: dict[str, int]) -> dict[str, int]:
+        (row,) = self._store.rows(schema_files.text(f"rollup/{name}.sql"), parameters)
+        return {column: int(str(row[column])) for column in row if column != "tellings"}
 
     def _progress(self, stage: str) -> int:
         rows = self._store.rows(schema_files.text("rollup/progress.sql"), {"stage": stage})
