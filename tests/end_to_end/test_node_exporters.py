@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
-TOLLWAY = (sys.executable, "-m", "tollway_processor.cli")
 APP = Path(__file__).parent / "node"
 MODULES = Path(__file__).parents[2] / ".venv-node"
 DEADLINE_S = 120
@@ -38,43 +35,22 @@ def app():
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("node") / "store"
-    process = subprocess.Popen(
-        [*TOLLWAY, "serve", "--store", f"chdb:{folder}", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"],
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        for line in process.stderr:
-            if line.startswith("tollway serves"):
-                break
-        yield folder, json.loads((folder / "tollway.lock").read_text())
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=DEADLINE_S)
-
-
-def rows(folder, sql):
-    told = subprocess.run(
-        [*TOLLWAY, "sql", "--store", f"chdb:{folder}", sql, "--format", "JSONEachRow"],
-        capture_output=True, text=True, timeout=DEADLINE_S, check=True,
-    )  # fmt: skip
-    return [json.loads(line) for line in told.stdout.splitlines()]
+def served(serve_module):
+    return serve_module()
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 @pytest.mark.parametrize("kind", ["http", "proto", "grpc"])
 def test_every_span_is_stored_as_it_was_sent(app, served, kind, compression):
-    folder, addresses = served
-    urls = {"grpc": f"http://{addresses['grpc']}"}
-    url = urls.get(kind, f"{addresses['http']}/v1/traces")
+    urls = {"grpc": f"http://{served.addresses['grpc']}"}
+    url = urls.get(kind, f"{served.http}/v1/traces")
     told = subprocess.run(
         ["node", str(app), kind, url, compression, str(SPANS)],
         capture_output=True, text=True, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
     sent = json.loads(told.stdout)
-    stored = rows(folder, f"SELECT * FROM spans WHERE trace_id = '{sent['trace_id']}'")
+    stored = served.rows(f"SELECT * FROM spans WHERE trace_id = '{sent['trace_id']}'")
     assert sorted(row["span_id"] for row in stored) == sorted(sent["span_ids"])
     by_id = {row["span_id"]: row for row in stored}
     root, tenth = by_id[sent["span_ids"][-1]], by_id[sent["span_ids"][9]]

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -19,33 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from tollway_processor.ingest.dead_letters import DeadLetter, DeadLetters
 
-TOLLWAY = (sys.executable, "-m", "tollway_processor.cli")
-DEADLINE_S = 60
 PROJECT_TOML = '[[receive.tokens]]\nproject = "checkout"\ntoken = "secret"\n'
-
-
-def run(*arguments):
-    return subprocess.run(
-        [*TOLLWAY, *map(str, arguments)],
-        capture_output=True, text=True, timeout=DEADLINE_S, check=False,
-    )  # fmt: skip
-
-
-@contextmanager
-def serving(folder, *flags):
-    process = subprocess.Popen(
-        [*TOLLWAY, "serve", "--store", f"chdb:{folder}", "--http", "127.0.0.1:0", "--grpc",
-         "127.0.0.1:0", *map(str, flags)],
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        for line in process.stderr:
-            if line.startswith("tollway serves"):
-                break
-        yield json.loads((folder / "tollway.lock").read_text())
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=DEADLINE_S)
 
 
 def request_of(*trace_numbers):
@@ -84,20 +53,20 @@ def letters(folder):
     return kept
 
 
-def traces(folder):
+def traces(tollway, folder):
     sql = "SELECT toUInt8(reinterpretAsUInt128(reverse(unhex(trace_id)))) FROM spans ORDER BY 1"
-    told = run("sql", "--store", f"chdb:{folder}", sql)
+    told = tollway("sql", "--store", f"chdb:{folder}", sql)
     assert told.returncode == 0, told.stderr
     return [int(line) for line in told.stdout.split()]
 
 
-def check_replayed(told, folder, letters):
+def check_replayed(tollway, told, folder, letters):
     assert told.returncode == 1
     assert told.stderr.splitlines()[0] == "3 of 5 dead letters stored, 2 still there"
-    assert traces(folder) == [1, 2, 3, 4]
+    assert traces(tollway, folder) == [1, 2, 3, 4]
     assert [letter.body for letter in letters.read()] == [b"\x0a\xffno request", mixed(letters)]
     assert "trace id is all zero" in list(letters.read())[1].cause
-    scores = run("sql", "--store", f"chdb:{folder}", "SELECT name FROM scores")
+    scores = tollway("sql", "--store", f"chdb:{folder}", "SELECT name FROM scores")
     assert scores.stdout == "json_valid\n"
 
 
@@ -106,63 +75,63 @@ def mixed(letters):
     return body
 
 
-def test_letters_go_straight_into_a_store_that_nobody_holds(folder, letters):
-    assert run("migrate", "--store", f"chdb:{folder}").returncode == 0
-    told = run("replay", "--store", f"chdb:{folder}")
-    check_replayed(told, folder, letters)
+def test_letters_go_straight_into_a_store_that_nobody_holds(tollway, folder, letters):
+    assert tollway("migrate", "--store", f"chdb:{folder}").returncode == 0
+    told = tollway("replay", "--store", f"chdb:{folder}")
+    check_replayed(tollway, told, folder, letters)
 
 
-def test_letters_go_through_the_processor_that_holds_the_store(folder, letters):
-    with serving(folder):
-        told = run("replay", "--store", f"chdb:{folder}")
-        check_replayed(told, folder, letters)
-        again = run("replay", "--store", f"chdb:{folder}")
-        assert again.stderr.splitlines()[0] == "0 of 2 dead letters stored, 2 still there"
-        assert len(list(letters.read())) == 2, "a letter that fails again is no second letter"
+def test_letters_go_through_the_processor_that_holds_the_store(tollway, serve, folder, letters):
+    serve(folder)
+    told = tollway("replay", "--store", f"chdb:{folder}")
+    check_replayed(tollway, told, folder, letters)
+    again = tollway("replay", "--store", f"chdb:{folder}")
+    assert again.stderr.splitlines()[0] == "0 of 2 dead letters stored, 2 still there"
+    assert len(list(letters.read())) == 2, "a letter that fails again is no second letter"
 
 
-def test_all_stored_exits_0_and_keep_deletes_none(folder):
+def test_all_stored_exits_0_and_keep_deletes_none(tollway, folder):
     kept = DeadLetters(folder / "dead-letters")
     kept.append(DeadLetter("traces", request_of(7), "", "once"))
-    assert run("migrate", "--store", f"chdb:{folder}").returncode == 0
+    assert tollway("migrate", "--store", f"chdb:{folder}").returncode == 0
     before = [path.read_bytes() for path in kept.files()]
-    told = run("replay", "--store", f"chdb:{folder}", "--keep")
+    told = tollway("replay", "--store", f"chdb:{folder}", "--keep")
     assert (told.returncode, "all still there" in told.stderr) == (0, True)
     assert [path.read_bytes() for path in kept.files()] == before
-    assert run("replay", "--store", f"chdb:{folder}").returncode == 0
+    assert tollway("replay", "--store", f"chdb:{folder}").returncode == 0
     assert not kept.files()
-    assert traces(folder) == [7]
-    told = run("replay", "--store", f"chdb:{folder}")
+    assert traces(tollway, folder) == [7]
+    told = tollway("replay", "--store", f"chdb:{folder}")
     assert (told.returncode, told.stderr) == (0, "there are no dead letters\n")
 
 
-def test_letter_of_a_project_goes_with_the_projects_token(folder, tmp_path):
+def test_letter_of_a_project_goes_with_the_projects_token(tollway, serve, folder, tmp_path):
     config = tmp_path / "tollway.toml"
     config.write_text(PROJECT_TOML)
     kept = DeadLetters(folder / "dead-letters")
     kept.append(DeadLetter("traces", request_of(8), "checkout", "once"))
     kept.append(DeadLetter("traces", request_of(9), "unknown", "once"))
-    with serving(folder, "--config", config):
-        told = run("replay", "--store", f"chdb:{folder}", "--config", config)
-        rows = run("sql", "--store", f"chdb:{folder}", "SELECT project FROM spans")
+    serve(folder, PROJECT_TOML)
+    told = tollway("replay", "--store", f"chdb:{folder}", "--config", config)
+    rows = tollway("sql", "--store", f"chdb:{folder}", "SELECT project FROM spans")
     assert told.returncode == 1
     assert "1 of 2 dead letters stored" in told.stderr
     assert "no token of project 'unknown'" in told.stderr
     assert rows.stdout == "checkout\n"
 
 
-def test_processor_that_does_not_answer_costs_no_letter(folder, letters):
+def test_processor_that_does_not_answer_costs_no_letter(tollway, folder, letters):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     before = [letter.body for letter in letters.read()]
-    told = run("replay", "--store", f"chdb:{folder}", "--url", f"http://127.0.0.1:{port}")
+    told = tollway("replay", "--store", f"chdb:{folder}", "--url", f"http://127.0.0.1:{port}")
     assert told.returncode == 1
     assert "0 of 5 dead letters stored" in told.stderr
     assert "does not answer" in told.stderr
     assert [letter.body for letter in letters.read()] == before
 
 
-def test_processor_that_is_busy_is_asked_again_when_it_said(folder):
+def test_processor_that_is_busy_is_asked_again_when_it_said(tollway, folder):
     kept = DeadLetters(folder / "dead-letters")
     kept.append(DeadLetter("traces", request_of(7), "", "once"))
     answers = [(503, "1"), (429, "1"), (200, "")]
@@ -183,7 +152,7 @@ def test_processor_that_is_busy_is_asked_again_when_it_said(folder):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        told = run(
+        told = tollway(
             "replay", "--store", f"chdb:{folder}", "--url", f"http://127.0.0.1:{server.server_port}"
         )
         server.shutdown()

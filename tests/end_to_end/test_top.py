@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import pty
 import re
@@ -12,8 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -26,28 +23,12 @@ DEADLINE_S = 60
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("top") / "store"
-
-
-@pytest.fixture(scope="module")
-def url(folder):
-    process = subprocess.Popen(
-        [*TOLLWAY, "serve", "--store", f"chdb:{folder}", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"],
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        for line in process.stderr:
-            if line.startswith("tollway serves"):
-                break
-        address = json.loads((folder / "tollway.lock").read_text())["http"]
-        assert post(address, request_of(1, 2, 3)) == 200
-        assert post(address, request_of(0, 4)) == 200  # one of the two has no valid id
-        assert post(address, b"\xff") == 400
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=DEADLINE_S)
+def served(serve_module):
+    processor = serve_module()
+    assert processor.post(request_of(1, 2, 3))[0] == 200
+    assert processor.post(request_of(0, 4))[0] == 200  # one of the two has no valid id
+    assert processor.post(b"\xff")[0] == 400
+    return processor
 
 
 def request_of(*numbers):
@@ -61,25 +42,15 @@ def request_of(*numbers):
     return message.SerializeToString()
 
 
-def post(url, body):
-    headers = {"Content-Type": "application/x-protobuf"}
-    request = urllib.request.Request(f"{url}/v1/traces", body, headers)
-    try:
-        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
+def families(served):
+    page = served.get("/metrics")[1]
+    return {family.name: family for family in text_string_to_metric_families(page)}
 
 
-def families(url):
-    with urllib.request.urlopen(f"{url}/metrics", timeout=DEADLINE_S) as answer:
-        return {f.name: f for f in text_string_to_metric_families(answer.read().decode())}
-
-
-def test_metrics_are_what_prometheus_reads_and_all_are_explained(url):
+def test_metrics_are_what_prometheus_reads_and_all_are_explained(served):
     end = time.monotonic() + DEADLINE_S
     while time.monotonic() < end:
-        found = families(url)
+        found = families(served)
         if "tollway_rollup_seconds" in found and found["tollway_store_parts"].samples[0].value > 0:
             break
     for family in found.values():
@@ -92,12 +63,10 @@ def test_metrics_are_what_prometheus_reads_and_all_are_explained(url):
     assert found["tollway_rollup_lag_seconds"].samples[0].value < DEADLINE_S
 
 
-def test_once_prints_text(url, folder):
-    for flags in (["--url", url], ["--store", f"chdb:{folder}"]):
-        told = subprocess.run(
-            [*TOLLWAY, "top", "--once", *flags],
-            capture_output=True, text=True, timeout=DEADLINE_S, check=True,
-        )  # fmt: skip
+def test_once_prints_text(served, tollway):
+    for flags in (["--url", served.http], ["--store", served.store]):
+        told = tollway("top", "--once", *flags)
+        assert told.returncode == 0, told.stderr
         assert re.search(r"^spans +\d+\.\d /s, 4 since the start$", told.stdout, re.M)
         assert re.search(r"^refused +1 traces requests, malformed", told.stdout, re.M)
         assert re.search(r"^ +1 traces items, trace id is all zero", told.stdout, re.M)
@@ -107,11 +76,11 @@ def test_once_prints_text(url, folder):
         assert "\x1b" not in told.stdout
 
 
-def test_terminal_shows_it_live_until_ctrl_c(url):
+def test_terminal_shows_it_live_until_ctrl_c(served):
     master, terminal = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
     process = subprocess.Popen(
-        [*TOLLWAY, "top", "--url", url], stdin=terminal, stdout=terminal, stderr=terminal,
+        [*TOLLWAY, "top", "--url", served.http], stdin=terminal, stdout=terminal, stderr=terminal,
         env=environment, start_new_session=True,
     )  # fmt: skip
     os.close(terminal)
@@ -143,10 +112,7 @@ def drain(master):
             raise
 
 
-def test_nobody_there_is_one_line(tmp_path):
-    told = subprocess.run(
-        [*TOLLWAY, "top", "--url", "http://127.0.0.1:9"],
-        capture_output=True, text=True, timeout=DEADLINE_S, check=False, cwd=tmp_path,
-    )  # fmt: skip
+def test_nobody_there_is_one_line(tollway):
+    told = tollway("top", "--url", "http://127.0.0.1:9")
     assert (told.returncode, len(told.stderr.splitlines())) == (1, 1)
     assert "no processor answers" in told.stderr

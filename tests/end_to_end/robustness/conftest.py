@@ -1,4 +1,4 @@
-"""A processor in a process of its own, and senders that note what became of every span."""
+"""Senders that note what became of every span; the processor is ../conftest.py's."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ import asyncio
 import contextlib
 import io
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 import grpc
@@ -25,90 +18,9 @@ import pytest
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tollway_processor.door.client import DoorClient
-
 DEADLINE_S = 90.0
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _TRACE = b"TRACE-OF-REQUEST"  # 16 bytes, replaced in every copy of a request
-
-
-class Processor:
-    """`tollway serve` on a folder, on free ports."""
-
-    def __init__(self, folder: Path, toml: str, log: Path) -> None:
-        self.folder = folder
-        self.log = log
-        config = log.with_suffix(".toml")
-        config.write_text(toml)
-        with open(log, "ab") as errors:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable, "-m", "tollway_processor.cli", "serve",
-                    "--store", f"chdb:{folder}", "--config", str(config),
-                    "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--sql", "127.0.0.1:0",
-                ],
-                stderr=errors,
-            )  # fmt: skip
-        self.addresses: dict[str, str] = {}
-
-    def said(self) -> str:
-        """What it logged."""
-        return self.log.read_text(errors="replace")
-
-    def wait_until_open(self) -> None:
-        """Wait for its addresses."""
-        self.addresses = until(self._published, f"the processor open: {self.said()}")
-
-    def _published(self) -> dict[str, str] | None:
-        assert self.process.poll() is None, self.said()
-        try:
-            told = json.loads((self.folder / "tollway.lock").read_text())
-        except (OSError, ValueError):
-            return None
-        return told if told.get("pid") == self.process.pid and told.get("http") else None
-
-    def get(self, path: str) -> tuple[int, str]:
-        """Status and text of a GET on the HTTP port."""
-        try:
-            with urllib.request.urlopen(self.addresses["http"] + path, timeout=30) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-    def memory(self, name: str = "VmRSS") -> int:
-        """Its resident memory, bytes; VmHWM for the highest so far."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        line = next(line for line in text.splitlines() if line.startswith(name))
-        return int(line.split()[1]) * 1024
-
-    def rows(self, sql: str) -> list[dict[str, str]]:
-        """Rows of a SELECT through the SQL door."""
-        told = DoorClient(self.addresses["sql"]).query(sql, format="JSONEachRow")
-        return [json.loads(line) for line in told.splitlines()]
-
-    def stored(self, where: str = "true") -> dict[str, int]:
-        """Distinct spans stored, by trace."""
-        sql = (
-            "SELECT trace_id, toInt32(uniqExact(span_id)) AS spans "
-            f"FROM spans WHERE {where} GROUP BY trace_id"
-        )
-        return {row["trace_id"]: int(row["spans"]) for row in self.rows(sql)}
-
-    def stop(self, number: int = signal.SIGTERM, timeout_s: float = DEADLINE_S) -> int:
-        """Send a signal and return the exit code."""
-        self.process.send_signal(number)
-        return self.process.wait(timeout_s)
-
-
-def until(condition: Callable[[], object], what: str) -> object:
-    """Return the first true value of `condition`, asked until a deadline."""
-    end = time.monotonic() + DEADLINE_S
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"never saw {what}")
 
 
 @dataclass
@@ -238,29 +150,5 @@ def _request(spans: int, content_bytes: int, source: random.Random) -> bytes:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Processor]]:
-    """Starts processors; those that still run at the end are killed."""
-    started: list[Processor] = []
-
-    def start(folder: Path | None = None, toml: str = "") -> Processor:
-        log = tmp_path / f"processor-{len(started)}.log"
-        processor = Processor(folder or tmp_path / "store", toml, log)
-        started.append(processor)
-        processor.wait_until_open()
-        return processor
-
-    yield start
-    for processor in started:
-        if processor.process.poll() is None:
-            os.kill(processor.process.pid, signal.SIGKILL)
-        processor.process.wait()
-
-
-@pytest.fixture
 def load() -> type[Load]:
     return Load
-
-
-@pytest.fixture(name="until")
-def until_fixture() -> Callable[[Callable[[], object], str], object]:
-    return until

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,52 +12,12 @@ from tollway_processor.signals.rollup import Rollup
 from tollway_processor.store.client import Delivery
 from tollway_processor.store.opening import folder_of, open_store, without_password
 
-# The door in front of a store of its own, in a process of its own: one engine a process.
-SERVER = """
-import asyncio, sys
-from tollway_processor.door.http import Door
-from tollway_processor.store.engine import Engine
-
-class Bare:
-    def __init__(self, folder):
-        self.engine = Engine(folder)
-    def session(self):
-        return self.engine.session(fresh=True)
-
-async def main():
-    store = Bare(sys.argv[1])
-    door = Door(store, "127.0.0.1:0", writable=True)
-    await door.start()
-    print(door.url, flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await door.stop()
-    store.engine.close()
-
-asyncio.run(main())
-"""
-
-
-@contextlib.contextmanager
-def clickhouse(folder) -> Iterator[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(folder)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        url = process.stdout.readline().strip()
-        yield url.replace("http://", "clickhouse://") + "/default"
-    finally:
-        process.stdin.close()
-        process.wait(30)
-        process.stdout.close()
-
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    with clickhouse(tmp_path_factory.mktemp("clickhouse")) as url:
-        opened = open_store(url)
-        yield opened
-        opened.close()
+def store(clickhouse):
+    opened = open_store(clickhouse.store_url)
+    yield opened
+    opened.close()
 
 
 def test_migrations_and_prices_are_on_the_server(store):
