@@ -13,7 +13,7 @@ from tollway_processor.errors import UsageError
 from tollway_processor.ingest.config import BatchConfig, DeadLetterConfig
 from tollway_processor.logs import LogFormat
 from tollway_processor.receive.limits import ReceiveConfig
-from tollway_processor.store.config import EngineConfig
+from tollway_processor.store.config import EngineConfig, ServerConfig
 
 DEFAULT_STORE = "chdb:tollway-data"
 
@@ -64,6 +64,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     engine: EngineConfig = EngineConfig()
     """The engine in this process."""
+
+    server: ServerConfig = ServerConfig()
+    """The ClickHouse server, where the store is one."""
 
     sql: SqlConfig = SqlConfig()
     """The SQL door."""

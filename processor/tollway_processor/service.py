@@ -115,6 +115,7 @@ async def running(config: Config, tokens: Tokens) -> AsyncIterator[Addresses]:
         retention_days=config.retention_days,
         limits=config.receive.limits,
         engine=config.engine,
+        server=config.server,
     )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, store.close)

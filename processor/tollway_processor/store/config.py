@@ -22,3 +22,14 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.memory_bytes < LEAST_MEMORY_BYTES:
             raise ValueError(f"memory_bytes must be {LEAST_MEMORY_BYTES} (128 MiB) at least")
+
+
+class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ClickHouse server that keeps the spans, where `store` names one."""
+
+    timeout_s: float = 30.0
+    """Seconds the server may take to answer a statement; beyond, its senders are told to retry."""
+
+    def __post_init__(self) -> None:
+        if self.timeout_s <= 0:
+            raise ValueError("timeout_s must be above 0")

@@ -7,9 +7,10 @@ file itself has changed.
 from __future__ import annotations
 
 import hashlib
+import re
 
 from tollway_processor import schema_files
-from tollway_processor.errors import StoreError
+from tollway_processor.errors import RetryableError, StoreError
 from tollway_processor.store.client import Store
 
 LEDGER = """
@@ -43,20 +44,32 @@ def migrate(store: Store) -> list[str]:
     Raises StoreError when a file that was applied has changed since, or the store has files that
     this version does not know (it is older than the store).
     """
-    store.command(LEDGER)
-    applied = {
-        str(row["name"]): str(row["sha256"])
-        for row in store.rows("SELECT name, sha256 FROM migrations ORDER BY applied_at")
-    }
+    applied = _applied(store)
     stages = applied.pop(STAGES, "")
     known = schema_files.names("tables")
     _check(applied, known)
     missing = [name for name in known if name not in applied]
-    for name in missing:
-        _apply(store, name)
-    if missing or stages != _sha256(STAGES):
-        _make_stages(store)
+    try:
+        for name in missing:
+            _apply(store, name)
+        if missing or stages != _sha256(STAGES):
+            _make_stages(store)
+    except (StoreError, RetryableError) as error:
+        behind = missing[0] if missing else STAGES
+        raise StoreError(
+            f"the store's tables cannot be brought up to date ({behind} and later): {error}; let "
+            "`tollway migrate` run as a user who may create and alter tables"
+        ) from error
     return missing
+
+
+def _applied(store: Store) -> dict[str, str]:
+    """Read the ledger, making it where there is none: a user without that right may still read."""
+    (found,) = store.rows("EXISTS TABLE migrations")
+    if not found["result"]:
+        store.command(LEDGER)
+    rows = store.rows("SELECT name, sha256 FROM migrations ORDER BY applied_at")
+    return {str(row["name"]): str(row["sha256"]) for row in rows}
 
 
 def _check(applied: dict[str, str], known: list[str]) -> None:
@@ -94,6 +107,6 @@ def _note(store: Store, name: str, sha256: str) -> None:
 
 
 def _if_not_exists(statement: str) -> str:
-    for kind in ("CREATE TABLE ", "CREATE VIEW ", "CREATE MATERIALIZED VIEW "):
-        statement = statement.replace(kind, f"{kind}IF NOT EXISTS ", 1)
+    for kind in ("CREATE TABLE", "CREATE VIEW", "CREATE MATERIALIZED VIEW", "ADD COLUMN"):
+        statement = re.sub(rf"\b{kind} (?!IF )", f"{kind} IF NOT EXISTS ", statement)
     return statement

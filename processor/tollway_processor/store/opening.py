@@ -10,7 +10,7 @@ from tollway_processor.errors import UsageError
 from tollway_processor.ingest.codec import Window
 from tollway_processor.receive.limits import Limits
 from tollway_processor.store.client import Store
-from tollway_processor.store.config import EngineConfig
+from tollway_processor.store.config import EngineConfig, ServerConfig
 
 SCHEMES = "chdb:PATH or clickhouse://USER:PASSWORD@HOST:PORT/DATABASE"
 
@@ -36,6 +36,7 @@ def open_store(
     retention_days: int = 400,
     limits: Limits | None = None,
     engine: EngineConfig | None = None,
+    server: ServerConfig | None = None,
     must_exist: bool = False,
 ) -> Store:
     """Open a store, bringing its tables up to date.
@@ -54,7 +55,7 @@ def open_store(
     if folder is None:
         from tollway_processor.store.server import ServerStore
 
-        return ServerStore(url, window=window, engine=engine)
+        return ServerStore(url, window=window, engine=engine, server=server)
     if must_exist and not (folder / "data").is_dir():
         raise UsageError(f"--store {url}: there is no store; `tollway serve` makes one")
     from tollway_processor.store.embedded import EmbeddedStore

@@ -6,28 +6,24 @@ The same ingest SELECT runs here, its Native block goes out with a deduplication
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tollway_processor.errors import RetryableError, StoreError, UsageError
+from tollway_processor.errors import StoreError, UsageError
 from tollway_processor.ingest import envelope
 from tollway_processor.ingest.codec import Codec, Window
 from tollway_processor.pricing import table as price_table
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
-from tollway_processor.store.config import EngineConfig
-from tollway_processor.store.engine import RETRYABLE_CODES, Engine, literal, run, undecodable
+from tollway_processor.store.config import EngineConfig, ServerConfig
+from tollway_processor.store.engine import Engine, literal, run, undecodable
 from tollway_processor.store.migrations import migrate
 from tollway_processor.store.opening import without_password
+from tollway_processor.store.server_errors import ConnectionLostError, told_by_the_server
 
-# Besides the engine's own: read-only (164), no such table or database (60, 81), wrong password or
-# rights (516, 497), replica trouble (999, 319): an operator mends these, senders keep their spans.
-_MENDABLE_CODES = RETRYABLE_CODES | {60, 81, 164, 319, 497, 516, 999}
-_CODE = re.compile(r"[Cc]ode:? (\d+)")
+_CONNECT_TIMEOUT_S = 5.0
 _REFUSALS = """
 SELECT request_index, refusal AS reason, count() AS spans
 FROM block
@@ -51,10 +47,15 @@ class ServerStore:
     """
 
     def __init__(
-        self, url: str, *, window: Window | None = None, engine: EngineConfig | None = None
+        self,
+        url: str,
+        *,
+        window: Window | None = None,
+        engine: EngineConfig | None = None,
+        server: ServerConfig | None = None,
     ) -> None:
         self.url = without_password(url)
-        self._client = _connect(url)
+        self._client = _connect(url, (server or ServerConfig()).timeout_s)
         self._engine = Engine(":memory:", memory_bytes=(engine or EngineConfig()).memory_bytes)
         self.migrated = migrate(self)
         price_table.fill(self)
@@ -72,7 +73,7 @@ class ServerStore:
     ) -> bytes:
         """See Store.query."""
         told = dict(settings or {}) | ({"readonly": "2"} if readonly else {})
-        with _errors_of_the_server():
+        with told_by_the_server():
             return bytes(
                 self._client.raw_query(
                     sql, parameters=_bound(parameters), settings=told, fmt=format
@@ -90,7 +91,7 @@ class ServerStore:
 
     def command(self, sql: str, parameters: Parameters | None = None) -> None:
         """See Store.command."""
-        with _errors_of_the_server():
+        with told_by_the_server():
             self._client.raw_query(sql, parameters=_bound(parameters))
 
     def stream(
@@ -98,14 +99,14 @@ class ServerStore:
     ) -> Iterator[bytes]:
         """See Store.stream."""
         told = dict(settings or {}) | {"readonly": "2"}
-        with _errors_of_the_server():
+        with told_by_the_server():
             source = self._client.raw_stream(sql, settings=told, fmt=format)
             while piece := source.read(1 << 20):
                 yield piece
 
     def insert_block(self, table: str, columns: Sequence[str], format: str, block: bytes) -> None:
         """See Store.insert_block."""
-        with _errors_of_the_server():
+        with told_by_the_server():
             self._client.raw_insert(table, list(columns), block, fmt=format)
 
     def ingest(
@@ -134,11 +135,26 @@ class ServerStore:
             "max_partitions_per_insert_block": "0",
             "optimize_on_insert": "0",
         }
-        with _errors_of_the_server():
-            self._client.raw_insert(
-                statement.target, columns, block, settings=settings, fmt="Native"
-            )
+        self._send(statement.target, columns, block, settings)
         return [Refusal(int(r["request_index"]), r["reason"], int(r["spans"])) for r in refused]
+
+    def _send(
+        self, table: str, columns: Sequence[str], block: bytes, settings: Mapping[str, str]
+    ) -> None:
+        """Insert a block; once more where the connection broke and the answer may have been lost.
+
+        A server that was too slow is not asked again: its senders will, and wait no longer.
+        """
+        for is_last in (False, True):
+            try:
+                with told_by_the_server():
+                    self._client.raw_insert(
+                        table, list(columns), block, settings=dict(settings), fmt="Native"
+                    )
+                return
+            except ConnectionLostError:
+                if is_last:
+                    raise
 
     def _decode(self, session: Any, select: str, parameters: Parameters) -> None:
         try:
@@ -156,30 +172,12 @@ class ServerStore:
         self._client.close()
 
 
-class _errors_of_the_server:  # noqa: N801 (reads as a statement)
-    """Turns clickhouse-connect's errors into StoreError, or RetryableError where it may pass."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ClickHouseError):
-            message = str(error).split("\n")[0]
-            found = _CODE.search(message)
-            code = int(found.group(1)) if found else 0
-            if code == 0 or code in _MENDABLE_CODES:
-                raise RetryableError(f"the ClickHouse server: {message}", delay_s=2.0) from error
-            raise StoreError(message, code=code) from error
-        if isinstance(error, OSError):
-            raise RetryableError(f"the ClickHouse server: {error}", delay_s=2.0) from error
-
-
-def _connect(url: str) -> Any:
+def _connect(url: str, timeout_s: float) -> Any:
     parts = urlsplit(url)
     is_secure = parts.scheme == "clickhouses"
     if not parts.hostname:
         raise UsageError(f"--store {without_password(url)}: give a host")
-    with _errors_of_the_server():
+    with told_by_the_server():
         return clickhouse_connect.get_client(
             host=parts.hostname,
             port=parts.port or (8443 if is_secure else 8123),
@@ -188,8 +186,8 @@ def _connect(url: str) -> Any:
             database=parts.path.strip("/") or "default",
             secure=is_secure,
             autogenerate_session_id=False,  # statements of several threads share the client
-            connect_timeout=5,
-            send_receive_timeout=60,
+            connect_timeout=min(_CONNECT_TIMEOUT_S, timeout_s),
+            send_receive_timeout=timeout_s,
         )
 
 
