@@ -1,5 +1,11 @@
 -- The entrance: one decoded OTLP statement feeds every table through these Null tables and their
 -- views. They hold no row, so they are made anew whenever the tables below them or this file change.
+-- While that lasts they take nothing in, for another processor may write to the same server: without
+-- its views a Null table would swallow rows. So the tables go first, come back closed, and open last.
+DROP TABLE IF EXISTS span_stage;
+DROP TABLE IF EXISTS score_stage;
+DROP TABLE IF EXISTS span_stage_closed;
+DROP TABLE IF EXISTS score_stage_closed;
 DROP VIEW IF EXISTS span_stage_to_spans;
 DROP VIEW IF EXISTS span_stage_to_messages;
 DROP VIEW IF EXISTS span_stage_to_scores;
@@ -9,10 +15,8 @@ DROP VIEW IF EXISTS score_stage_to_scores;
 DROP VIEW IF EXISTS score_stage_to_touched_traces;
 DROP VIEW IF EXISTS score_stage_to_refused_spans;
 DROP VIEW IF EXISTS span_stage_to_unpriced_models;
-DROP TABLE IF EXISTS span_stage;
-DROP TABLE IF EXISTS score_stage;
 
-CREATE TABLE span_stage
+CREATE TABLE span_stage_closed
 ENGINE = Null
 EMPTY AS
 SELECT
@@ -22,9 +26,13 @@ SELECT
     toUInt32(0) AS request_index, '' AS refusal, false AS is_score_carrier
 FROM spans;
 
+ALTER TABLE span_stage_closed ADD COLUMN closed UInt8 DEFAULT throwIf(true, 'the tables are being brought up to date');
+
+RENAME TABLE span_stage_closed TO span_stage;
+
 CREATE MATERIALIZED VIEW span_stage_to_spans TO spans AS
 SELECT * EXCEPT (system_instructions, input_messages, output_messages, tool_definitions,
-                 tool_arguments, tool_result, request_index, refusal, is_score_carrier)
+                 tool_arguments, tool_result, request_index, refusal, is_score_carrier, closed)
 FROM span_stage
 WHERE refusal = '' AND NOT is_score_carrier;
 
@@ -71,14 +79,18 @@ SELECT ingested_at AS refused_at, request_index, project, service, name, trace_i
 FROM span_stage
 WHERE refusal != '';
 
-CREATE TABLE score_stage
+CREATE TABLE score_stage_closed
 ENGINE = Null
 EMPTY AS
 SELECT *, toUInt32(0) AS request_index, '' AS refusal, '' AS project, '' AS service
 FROM scores;
 
+ALTER TABLE score_stage_closed ADD COLUMN closed UInt8 DEFAULT throwIf(true, 'the tables are being brought up to date');
+
+RENAME TABLE score_stage_closed TO score_stage;
+
 CREATE MATERIALIZED VIEW score_stage_to_scores TO scores AS
-SELECT * EXCEPT (request_index, refusal, project, service)
+SELECT * EXCEPT (request_index, refusal, project, service, closed)
 FROM score_stage
 WHERE refusal = '';
 
@@ -96,3 +108,7 @@ CREATE MATERIALIZED VIEW span_stage_to_unpriced_models TO unpriced_models AS
 SELECT DISTINCT lower(provider) AS provider, lower(if(response_model = '', request_model, response_model)) AS model, ingested_at AS seen_at
 FROM span_stage
 WHERE refusal = '' AND cost_status = 'unpriced';
+
+ALTER TABLE span_stage DROP COLUMN closed;
+
+ALTER TABLE score_stage DROP COLUMN closed;
