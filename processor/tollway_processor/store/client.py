@@ -35,6 +35,7 @@ class Store(Protocol):
 
     url: str
     migrated: list[str]  # schema files applied when it was opened
+    is_shared: bool  # other processes may write to it
 
     def query(
         self,

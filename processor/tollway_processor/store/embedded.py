@@ -45,6 +45,8 @@ class EmbeddedStore:
     written, StoreError when it is of a newer version.
     """
 
+    is_shared = False
+
     def __init__(
         self, folder: Path, *, window: Window | None = None, engine: EngineConfig | None = None
     ) -> None:

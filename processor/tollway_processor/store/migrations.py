@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import nullcontext
 
 from tollway_processor import schema_files
 from tollway_processor.errors import RetryableError, StoreError
 from tollway_processor.store.client import Store
+from tollway_processor.store.turn import Turn
 
 LEDGER = """
 CREATE TABLE IF NOT EXISTS migrations
@@ -41,19 +43,20 @@ def _sha256(path: str) -> str:
 def migrate(store: Store) -> list[str]:
     """Apply what is missing, in the order of the names, and return the names applied.
 
-    Raises StoreError when a file that was applied has changed since, or the store has files that
-    this version does not know (it is older than the store).
+    On a server one process at a time does so, the others wait for it. Raises StoreError when a file
+    that was applied has changed since, the store has files that this version does not know (it is
+    older than the store), or the user has no right to change tables.
     """
-    applied = _applied(store)
-    stages = applied.pop(STAGES, "")
-    known = schema_files.names("tables")
-    _check(applied, known)
-    missing = [name for name in known if name not in applied]
+    missing, is_entered = _state(store)
+    if is_entered and not missing:
+        return []
     try:
-        for name in missing:
-            _apply(store, name)
-        if missing or stages != _sha256(STAGES):
-            _make_stages(store)
+        with Turn(store) if store.is_shared else nullcontext():
+            missing, is_entered = _state(store)
+            for name in missing:
+                _apply(store, name)
+            if missing or not is_entered:
+                _make_stages(store)
     except (StoreError, RetryableError) as error:
         behind = missing[0] if missing else STAGES
         raise StoreError(
@@ -61,6 +64,15 @@ def migrate(store: Store) -> list[str]:
             "`tollway migrate` run as a user who may create and alter tables"
         ) from error
     return missing
+
+
+def _state(store: Store) -> tuple[list[str], bool]:
+    """Return the files not applied yet, and whether the entrance stands as this version has it."""
+    applied = _applied(store)
+    entered = applied.pop(STAGES, "") == _sha256(STAGES)
+    known = schema_files.names("tables")
+    _check(applied, known)
+    return [name for name in known if name not in applied], entered
 
 
 def _applied(store: Store) -> dict[str, str]:
@@ -94,6 +106,7 @@ def _apply(store: Store, name: str) -> None:
 
 
 def _make_stages(store: Store) -> None:
+    _note(store, STAGES, "")  # a crash in between must not look like the end
     for statement in schema_files.statements(schema_files.text(STAGES)):
         store.command(statement)
     _note(store, STAGES, _sha256(STAGES))

@@ -18,7 +18,7 @@ from tollway_processor.ingest.codec import Codec, Window
 from tollway_processor.pricing import table as price_table
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
 from tollway_processor.store.config import EngineConfig, ServerConfig
-from tollway_processor.store.engine import Engine, literal, run, undecodable
+from tollway_processor.store.engine import Engine, run, undecodable
 from tollway_processor.store.migrations import migrate
 from tollway_processor.store.opening import without_password
 from tollway_processor.store.server_errors import ConnectionLostError, told_by_the_server
@@ -45,6 +45,8 @@ class ServerStore:
     Opening it applies migrations. Raises RetryableError when the server cannot be reached,
     StoreError when it refuses, UsageError for a URL that is none.
     """
+
+    is_shared = True
 
     def __init__(
         self,
@@ -191,14 +193,17 @@ def _connect(url: str, timeout_s: float) -> Any:
         )
 
 
-def _bound(parameters: Parameters | None) -> dict[str, str] | None:
-    """Server-side parameters: clickhouse-connect sends param_* as they are."""
+def _bound(parameters: Parameters | None) -> dict[str, object] | None:
+    """Return parameters as the client takes them: it escapes all texts itself."""
     if not parameters:
         return None
-    return {
-        name: value if isinstance(value, str) else literal(value)
-        for name, value in parameters.items()
-    }
+    return {name: _bindable(value) for name, value in parameters.items()}
+
+
+def _bindable(value: object) -> object:
+    if isinstance(value, bool):
+        return int(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _decoded(result: bytes) -> list[dict[str, Any]]:

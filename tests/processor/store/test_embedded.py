@@ -18,7 +18,7 @@ from tollway_processor.store.migrations import STAGES, migrate
 
 
 def test_migrations_are_applied_once_and_kept_by_digest(store):
-    ledger = store.rows("SELECT name, sha256 FROM migrations ORDER BY name")
+    ledger = store.rows("SELECT name, sha256 FROM migrations ORDER BY applied_at")
     files = {
         name: hashlib.sha256((schema_files.SCHEMAS / "tables" / name).read_bytes()).hexdigest()
         for name in schema_files.names("tables")

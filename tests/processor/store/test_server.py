@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tollway_processor import schema_files
-from tollway_processor.errors import RetryableError, UsageError
+from tollway_processor.errors import RetryableError, StoreError, UsageError
+from tollway_processor.signals.evaluator import Evaluator
 from tollway_processor.signals.rollup import Rollup
 from tollway_processor.store.client import Delivery
+from tollway_processor.store.migrations import migrate
 from tollway_processor.store.opening import folder_of, open_store, without_password
 
 
@@ -46,6 +50,17 @@ def test_limits_on_attributes_hold_there_too(otlp, store):
     assert int(vitals["parts"]) > 0
 
 
+def test_parameters_survive_the_way_to_the_server(store):
+    told = {
+        "text": "it's a \\ tab\tand\nline",
+        "texts": ["a'b", "c\\d", "e\tf"],
+        "n": -5,
+        "is_so": True,
+    }
+    sql = "SELECT {text:String} AS text, {texts:Array(String)} AS texts, {n:Int64} AS n, {is_so:Bool} AS is_so"
+    assert store.rows(sql, told) == [told]
+
+
 def test_repeated_batch_stores_one_row(otlp, store):
     span = otlp.call(tollway__route="server-twice")
     batch = [Delivery(otlp.request(span))]
@@ -71,6 +86,47 @@ def test_server_that_went_away_is_retryable_and_loses_nothing(otlp, store, tmp_p
     assert store.url == real_url
     otlp.send(span)
     assert len(otlp.stored("spans", span.trace_id)) == 1
+
+
+def test_evaluation_runs_on_the_server(otlp, store):
+    for variant in ("teacher", "student"):
+        otlp.send(otlp.call(tollway__route="it's judged", tollway__variant=variant))
+    assert Evaluator(store).run(Rollup(store).run())
+    rows = store.rows("SELECT DISTINCT candidate FROM route_signals WHERE route LIKE '%judged'")
+    assert rows
+
+
+def test_entrance_made_anew_under_load_swallows_no_row(otlp, store):
+    stored, refused, is_over = [], [], threading.Event()
+
+    def send():
+        while not is_over.is_set():
+            span = otlp.call()
+            try:
+                otlp.send(span)
+                stored.append(span.trace_id.hex())
+            except (RetryableError, StoreError) as error:
+                refused.append(str(error))
+
+    with ThreadPoolExecutor(2) as threads:
+        senders = [threads.submit(send) for _ in range(2)]
+        for _ in range(2):
+            store.command(
+                "ALTER TABLE migrations DELETE WHERE name LIKE 'ingest/%' SETTINGS mutations_sync = 2"
+            )
+            assert migrate(store) == []
+        before = len(stored)
+        while len(stored) == before:
+            pass
+        is_over.set()
+        for sender in senders:
+            sender.result()
+    found = store.rows(
+        "SELECT count() AS n FROM spans FINAL WHERE trace_id IN {ids:Array(String)}",
+        {"ids": stored},
+    )
+    assert found[0]["n"] == len(stored) > 0
+    assert all("span_stage" in why or "up to date" in why for why in refused), refused
 
 
 def test_password_is_never_shown():
