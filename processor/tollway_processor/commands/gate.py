@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
+from typing import Any
 
 from tollway_processor.commands.reader import reader, rows, since_s
 from tollway_processor.commands.tables import console
 from tollway_processor.config import Config
 from tollway_processor.errors import UsageError
 from tollway_processor.signals.arms import read_arms, read_rolled_back
-from tollway_processor.signals.evaluate import Evaluation, evaluate, variants
+from tollway_processor.signals.evaluate import evaluate, variants
 from tollway_processor.signals.record import signal_rows
-from tollway_processor.signals.report import html, markdown, table
+from tollway_processor.signals.report import Report, html, markdown, table
+from tollway_processor.signals.report.facts import read_report
 
 EXIT_CODES = {"PROMOTE": 0, "ROLLBACK": 1, "HOLD": 2}
 NOTHING_TO_COMPARE = 3
@@ -38,36 +41,44 @@ def run_gate(
         if baseline == candidate:
             raise UsageError("--baseline and --candidate are the same variant")
         rolled_back = read_rolled_back(lambda sql, p: rows(source, sql, p), [route], start_s)
-    evaluation = evaluate(
-        route,
-        arms,
-        baseline,
-        candidate,
-        was_rolled_back=(route, baseline, candidate) in rolled_back,
-    )
-    _print(evaluation, format)
+        evaluation = evaluate(
+            route,
+            arms,
+            baseline,
+            candidate,
+            was_rolled_back=(route, baseline, candidate) in rolled_back,
+        )
+        window = f"Traces of the last {since}" if since else "All traces"
+        report = read_report(lambda sql, p: rows(source, sql, p), evaluation, start_s, window)
+    _print(report, format)
     return EXIT_CODES[str(evaluation.verdict.decision)]
 
 
-def _print(evaluation: Evaluation, format: str) -> None:
+def _print(report: Report, format: str) -> None:
     if format == "json":
-        verdict = evaluation.verdict
-        document = {
-            "route": evaluation.route,
-            "baseline": evaluation.baseline,
-            "candidate": evaluation.candidate,
-            "verdict": str(verdict.decision),
-            "reason": verdict.headline,
-            "reasons": list(verdict.reasons),
-            "cheaper_but_worse": verdict.cheaper_but_worse is not None,
-            "traces_needed": verdict.traces_needed,
-            "signals": [
-                {name: cell for name, cell in row.items() if name != "evaluated_at"}
-                for row in signal_rows(evaluation, "")
-            ],
-        }
-        print(json.dumps(document, indent=1))
+        print(json.dumps(_document(report), indent=1))
     elif format == "table":
-        console().print(table(evaluation))
+        console().print(table(report))
     else:
-        sys.stdout.write(markdown(evaluation) if format == "markdown" else html(evaluation))
+        sys.stdout.write(markdown(report) if format == "markdown" else html(report))
+
+
+def _document(report: Report) -> dict[str, Any]:
+    evaluation, verdict = report.evaluation, report.evaluation.verdict
+    needed = verdict.traces_needed
+    return {
+        "route": evaluation.route,
+        "baseline": evaluation.baseline,
+        "candidate": evaluation.candidate,
+        "verdict": str(verdict.decision),
+        "reason": verdict.headline,
+        "reasons": list(verdict.reasons),
+        "cheaper_but_worse": verdict.cheaper_but_worse is not None,
+        "traces_needed": needed,
+        "days_needed": None if needed is None else report.days(needed),
+        "examples": [asdict(example) for example in report.examples],
+        "signals": [
+            {name: cell for name, cell in row.items() if name != "evaluated_at"}
+            for row in signal_rows(evaluation, "")
+        ],
+    }

@@ -1,0 +1,78 @@
+"""Reads from the store what a report tells beside the evaluation: traffic and example traces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from tollway_processor import schema_files
+from tollway_processor.signals.arms import Query
+from tollway_processor.signals.evaluate import Evaluation
+from tollway_processor.signals.record import WHOLE_ROUTE
+from tollway_processor.signals.report.document import Example, Report
+from tollway_processor.signals.statistics import Signal, State
+
+EXAMPLES = 5  # traces shown for one loss
+_LOSSES = 3  # losses that examples are shown for
+_SHORTEST_DAYS = 0.5  # of less traffic no daily rate is told: a test run is no day
+
+
+def read_report(query: Query, evaluation: Evaluation, since_s: int, window: str) -> Report:
+    """Return the report of an evaluation over the traces since a time (s since 1970, UTC).
+
+    window: which traces these are, in words.
+    """
+    since_s = max(since_s, 0)
+    parameters = {
+        "route": evaluation.route, "variant": evaluation.candidate, "since_s": since_s,
+    }  # fmt: skip
+    (traffic,) = query(schema_files.text("queries/candidate_traffic.sql"), parameters)
+    days = float(traffic["days"])
+    return Report(
+        evaluation=evaluation,
+        made_at=f"Made {datetime.now(UTC):%-d %B %Y, %H:%M} UTC",
+        window=window,
+        traces_a_day=float(traffic["traces"]) / days if days >= _SHORTEST_DAYS else None,
+        examples=tuple(_examples(query, evaluation, since_s)),
+        sql=_statement(evaluation),
+    )
+
+
+def worst_traces(
+    query: Query, evaluation: Evaluation, signal: Signal, since_s: int, limit: int = EXAMPLES
+) -> list[Example]:
+    """Return the candidate's traces that show a loss best, the worst first."""
+    cohort = WHOLE_ROUTE if signal.cohort is None else signal.cohort
+    parameters = {
+        "route": evaluation.route, "variant": evaluation.candidate, "cohort": cohort,
+        "metric": signal.metric, "since_s": max(since_s, 0), "limit": limit,
+    }  # fmt: skip
+    return [
+        Example(str(row["trace_id"]), str(row["cohort"]), signal.metric, f"{float(row['harm']):g}")
+        for row in query(schema_files.text("queries/worst_traces.sql"), parameters)
+    ]
+
+
+def _examples(query: Query, evaluation: Evaluation, since_s: int) -> Iterator[Example]:
+    regressed = [m.signal for m in evaluation.measured if m.signal.state is State.REGRESSED]
+    regressed.sort(key=lambda s: (s.cohort is None, -s.log_e_regressed))
+    seen: set[str] = set()
+    for signal in regressed[:_LOSSES]:
+        for example in worst_traces(query, evaluation, signal, since_s):
+            if example.trace_id not in seen:
+                seen.add(example.trace_id)
+                yield example
+
+
+def _statement(evaluation: Evaluation) -> str:
+    """A statement that a reader can paste into `tollway sql`."""
+    route, candidate = (_quoted(text) for text in (evaluation.route, evaluation.candidate))
+    return (
+        "SELECT trace_id, cohort, started_at, cost_usd, scores, score_fails, outcomes\n"
+        f"FROM traces FINAL\nWHERE route = {route} AND variant = {candidate}\n"
+        "ORDER BY started_at DESC LIMIT 100"
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
