@@ -13,6 +13,7 @@ from tollway_processor.errors import UsageError
 from tollway_processor.ingest.config import BatchConfig, DeadLetterConfig
 from tollway_processor.logs import LogFormat
 from tollway_processor.receive.limits import ReceiveConfig
+from tollway_processor.signals.alerts.config import AlertsConfig
 from tollway_processor.store.config import EngineConfig, ServerConfig
 
 DEFAULT_STORE = "chdb:tollway-data"
@@ -73,6 +74,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     signals: SignalsConfig = SignalsConfig()
     """Comparisons of variants."""
+
+    alerts: AlertsConfig = AlertsConfig()
+    """Who is told when a comparison changes."""
 
 
 # Environment variables, and the keys that they set.

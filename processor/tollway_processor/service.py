@@ -18,27 +18,24 @@ from tollway_processor import schema_files
 from tollway_processor.allocator import give_back_large_blocks
 from tollway_processor.config import Config
 from tollway_processor.door.http import Door
-from tollway_processor.errors import TollwayError
 from tollway_processor.ingest.batcher import Batcher
 from tollway_processor.ingest.counters import Counters
 from tollway_processor.ingest.dead_letters import DeadLetters
-from tollway_processor.ingest.notices import Notices
 from tollway_processor.receive.auth import Tokens
 from tollway_processor.receive.grpc import GrpcReceiver
 from tollway_processor.receive.http import HttpReceiver, Readiness
 from tollway_processor.receive.intake import Intake
-from tollway_processor.signals.evaluator import Evaluator
-from tollway_processor.signals.rollup import Rollup
+from tollway_processor.signals.alerts.delivery import Delivery
+from tollway_processor.signals.alerts.outbox import Outbox
+from tollway_processor.signals.alerts.receivers import receivers
+from tollway_processor.signals.loop import SignalsLoop
 from tollway_processor.store.client import Store
 from tollway_processor.store.embedded import EmbeddedStore
 from tollway_processor.store.opening import folder_of, open_store
 from tollway_processor.vitals import Vitals
 
 logger = logging.getLogger(__name__)
-EVALUATION_INTERVAL_S = 2.0
-_ROLLUP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _STOP_GRACE_S = 20.0  # beyond the drain: answers on their way, the last roll-up, the closing
-_SHARE = 3  # the roll-up rests three times as long as it worked: a quarter of a core at most
 
 
 @dataclass(frozen=True)
@@ -48,59 +45,6 @@ class Addresses:
     http: str
     grpc: str
     sql: str
-
-
-class RollupLoop:
-    """Runs the roll-up, and the evaluation of what it changed, again and again in a thread."""
-
-    def __init__(
-        self, store: Store, config: Config, safe_ns: Callable[[], int], counters: Counters
-    ) -> None:
-        self._counters = counters
-        self._notices = Notices(logger)
-        self._complete_at = time.monotonic()
-        counters.gauge("tollway_rollup_lag_seconds", lambda: time.monotonic() - self._complete_at)
-        self._rollup = Rollup(store, safe_ns)
-        self._evaluator = Evaluator(
-            store,
-            baselines=config.signals.baselines,
-            window_days=config.signals.window_days,
-        )
-        self._interval_s = config.rollup_interval_s
-        self._waiting: set[str] = set()
-        self._evaluated_at = 0.0
-        self._last_s = 0.0
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Roll up until `stopping` is set, then once more."""
-        while not stopping.is_set():
-            await self._once(is_last=False)
-            pause_s = max(self._interval_s, _SHARE * self._last_s)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), pause_s)
-        await self._once(is_last=True)
-
-    async def _once(self, *, is_last: bool) -> None:
-        started_s = time.monotonic()
-        try:
-            await asyncio.to_thread(self._work, is_last)
-            self._complete_at = started_s
-        except TollwayError as error:
-            self._counters.add("tollway_rollup_failures_total")
-            self._notices.warn("the roll-up failed and will run again", str(error))
-        except Exception:  # the one place that answers for a bug
-            self._counters.add("tollway_rollup_failures_total")
-            logger.exception("the roll-up failed and will run again")
-        self._last_s = time.monotonic() - started_s
-        self._counters.observe("tollway_rollup_seconds", self._last_s, _ROLLUP_SECONDS)
-
-    def _work(self, is_last: bool) -> None:
-        self._waiting.update(self._rollup.run())
-        is_due = time.monotonic() - self._evaluated_at >= EVALUATION_INTERVAL_S
-        if self._waiting and (is_due or is_last):
-            self._evaluator.run(sorted(self._waiting))
-            self._waiting.clear()
-            self._evaluated_at = time.monotonic()
 
 
 @contextlib.asynccontextmanager
@@ -132,8 +76,14 @@ async def running(config: Config, tokens: Tokens) -> AsyncIterator[Addresses]:
         intake = Intake(batcher, config.receive.limits, counters)
         vitals = Vitals(store, counters, dead_letters, config.retention_days)
         await _start_loop(stack, vitals.run)
-        rollup = RollupLoop(store, config, batcher.committed_before_ns, counters)
-        await _start_loop(stack, rollup.run)
+        outbox = Outbox(store)
+        told = receivers(config.alerts.receivers, config.alerts.link, os.environ)
+        delivery = Delivery(outbox, told, counters, give_up_s=config.alerts.give_up_s)
+        await _start_loop(stack, delivery.run)
+        signals = SignalsLoop(
+            store, config, batcher.committed_before_ns, counters, outbox, delivery.wake
+        )
+        await _start_loop(stack, signals.run)
         addresses = await _listen(stack, config, store, batcher, intake, tokens)
         # The receivers stop after that, when every sender has its answer.
         stack.push_async_callback(batcher.drain)

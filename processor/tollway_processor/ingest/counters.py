@@ -12,6 +12,8 @@ from tollway_processor.ingest.metrics import HELP
 
 _MOST_SERIES = 200  # of one counter; labels beyond are summed as "other": senders choose some
 Labels = tuple[tuple[str, str], ...]
+Series = dict[Labels, float]
+_MOST_GAUGES = 2000  # series of one gauge: routes times candidates, chosen by senders
 
 
 class _Histogram:
@@ -37,6 +39,7 @@ class Counters:
         self._counts: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
         self._histograms: dict[str, _Histogram] = {}
         self._gauges: dict[str, _Gauge] = {}
+        self._gauge_series: dict[str, Callable[[], Series]] = {}
 
     def add(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Add to the counter `name` (which ends in `_total`) at these labels."""
@@ -57,6 +60,10 @@ class Counters:
         """Let `read` be called for the value of `name` whenever the text is asked for."""
         self._gauges[name] = _Gauge(read, kind)
 
+    def gauges(self, name: str, read: Callable[[], Series]) -> None:
+        """Let `read` be called for the series of gauge `name` whenever the text is asked for."""
+        self._gauge_series[name] = read
+
     def value(self, name: str, /, **labels: str) -> float:
         """Return a counter's sum over all labels that include `labels`."""
         wanted = set(labels.items())
@@ -76,6 +83,10 @@ class Counters:
         for name, gauge in sorted(self._gauges.items()):
             yield from _head(name, gauge.kind)
             yield f"{name} {_number(gauge.read())}"
+        for name, read in sorted(self._gauge_series.items()):
+            yield from _head(name, "gauge")
+            for key, value in sorted(read().items())[:_MOST_GAUGES]:
+                yield f"{name}{_braces(key)} {_number(value)}"
         for name, histogram in sorted(self._histograms.items()):
             yield from _head(name, "histogram")
             running = 0
@@ -84,6 +95,11 @@ class Counters:
                 yield f'{name}_bucket{{le="{bound}"}} {running}'
             yield f"{name}_sum {histogram.total:.15g}"
             yield f"{name}_count {running}"
+
+
+def labels_of(**labels: str) -> Labels:
+    """Return labels as a series has them."""
+    return tuple(sorted(labels.items()))
 
 
 def _head(name: str, kind: str) -> Iterator[str]:

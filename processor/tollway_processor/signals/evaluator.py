@@ -27,12 +27,16 @@ class Evaluator:
         self._baselines = dict(baselines or {})
         self._window_days = window_days
 
+    @property
+    def since_s(self) -> int:
+        """Where the window of traces starts now (s since 1970, UTC)."""
+        return int(time.time()) - self._window_days * DAY_S
+
     def run(self, routes: Sequence[str]) -> list[Evaluation]:
         """Evaluate the routes and write their signals and verdicts; return them."""
         if not routes:
             return []
-        since_s = int(time.time()) - self._window_days * DAY_S
-        evaluations = evaluate_routes(self._store.rows, routes, since_s, self._baselines)
+        evaluations = evaluate_routes(self._store.rows, routes, self.since_s, self._baselines)
         write(self._store, evaluations, datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3])
         return evaluations
 

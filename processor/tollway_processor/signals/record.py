@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tollway_processor.signals.evaluate import Evaluation, Measured, losing_cohorts
-from tollway_processor.signals.statistics import Role, describe
+from tollway_processor.signals.statistics import Role, Signal, describe
 from tollway_processor.store.client import Store
 
 WHOLE_ROUTE = "*"
@@ -92,13 +92,25 @@ def _signal(measured: Measured) -> dict[str, Any]:
     }
 
 
-def _alarm(evaluation: Evaluation, cohort: str | None) -> dict[str, Any]:
+def alarm_words(evaluation: Evaluation, cohort: str | None) -> str:
+    """Return what got better and what got worse on a losing cohort, in sentences."""
     alarm = evaluation.verdict.cheaper_but_worse
-    gains = alarm.gains if alarm else ()
-    losses = [loss for loss in alarm.losses if loss.cohort == cohort] if alarm else []
-    sentences = [describe(gain) for gain in gains[:1]] + [describe(loss) for loss in losses[:2]]
+    if alarm is None:
+        return ""
+    losses = _losses(evaluation, cohort)
+    sentences = [describe(gain) for gain in alarm.gains[:1]] + [describe(s) for s in losses[:2]]
     if len(losses) > 2:
         sentences.append(f"{len(losses) - 2} more got worse there.")
+    return " ".join(sentences)
+
+
+def _losses(evaluation: Evaluation, cohort: str | None) -> list[Signal]:
+    alarm = evaluation.verdict.cheaper_but_worse
+    return [loss for loss in alarm.losses if loss.cohort == cohort] if alarm else []
+
+
+def _alarm(evaluation: Evaluation, cohort: str | None) -> dict[str, Any]:
+    losses = _losses(evaluation, cohort)
     worst = losses[0].comparison if losses else None
     return {
         "cohort": WHOLE_ROUTE if cohort is None else cohort,
@@ -107,7 +119,7 @@ def _alarm(evaluation: Evaluation, cohort: str | None) -> dict[str, Any]:
         "state": ALARM,
         "unit": "",
         "guardrail": False,
-        "reason": " ".join(sentences),
+        "reason": alarm_words(evaluation, cohort),
         **_nothing_measured(),
         "baseline_n": int(worst.sizes.n_baseline) if worst else 0,
         "candidate_n": int(worst.sizes.n_candidate) if worst else 0,

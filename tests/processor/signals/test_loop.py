@@ -9,7 +9,8 @@ import pytest
 from tollway_processor.config import Config
 from tollway_processor.errors import RetryableError
 from tollway_processor.ingest.counters import Counters
-from tollway_processor.service import RollupLoop
+from tollway_processor.signals.alerts.outbox import Outbox
+from tollway_processor.signals.loop import SignalsLoop
 
 
 @pytest.mark.parametrize("fault", [RetryableError("the disk is full"), KeyError("a bug")])
@@ -18,7 +19,7 @@ async def test_failure_is_counted_told_once_and_the_next_run_does_the_work(
 ):
     counters = Counters()
     config = Config(rollup_interval_s=0.01)
-    loop = RollupLoop(store, config, lambda: 1, counters)
+    loop = SignalsLoop(store, config, lambda: 1, counters, Outbox(store), lambda: None)
     stopping, work, calls = asyncio.Event(), loop._work, []
 
     def fail_twice(is_last):

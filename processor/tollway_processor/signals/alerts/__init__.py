@@ -1,0 +1,1 @@
+"""Alerts: changes of state found, kept, and told to each receiver once."""

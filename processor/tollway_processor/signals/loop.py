@@ -1,0 +1,96 @@
+"""The processor's loop over signals: roll-up, evaluation, alerts; again and again, in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+
+from tollway_processor.config import Config
+from tollway_processor.errors import TollwayError
+from tollway_processor.ingest.counters import Counters
+from tollway_processor.ingest.notices import Notices
+from tollway_processor.signals.alerts.outbox import Outbox
+from tollway_processor.signals.alerts.standing import Standing
+from tollway_processor.signals.evaluator import Evaluator
+from tollway_processor.signals.rollup import Rollup
+from tollway_processor.store.client import Store
+
+logger = logging.getLogger(__name__)
+EVALUATION_INTERVAL_S = 2.0
+_ROLLUP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_SHARE = 3  # the roll-up rests three times as long as it worked: a quarter of a core at most
+
+
+class SignalsLoop:
+    """Runs the roll-up, the evaluation of what it changed, and the alerts of that, in a thread.
+
+    `alerted` is called on the event loop when alerts were raised.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        safe_ns: Callable[[], int],
+        counters: Counters,
+        outbox: Outbox,
+        alerted: Callable[[], None],
+    ) -> None:
+        self._counters = counters
+        self._notices = Notices(logger)
+        self._complete_at = time.monotonic()
+        counters.gauge("tollway_rollup_lag_seconds", lambda: time.monotonic() - self._complete_at)
+        self._rollup = Rollup(store, safe_ns)
+        self._outbox = outbox
+        self._alerted = alerted
+        self._standing = Standing(store, counters)
+        self._evaluator = Evaluator(
+            store,
+            baselines=config.signals.baselines,
+            window_days=config.signals.window_days,
+        )
+        self._interval_s = config.rollup_interval_s
+        self._waiting: set[str] = set()
+        self._evaluated_at = 0.0
+        self._last_s = 0.0
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Roll up until `stopping` is set, then once more."""
+        self._events = asyncio.get_running_loop()
+        while not stopping.is_set():
+            await self._once(is_last=False)
+            pause_s = max(self._interval_s, _SHARE * self._last_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), pause_s)
+        await self._once(is_last=True)
+
+    async def _once(self, *, is_last: bool) -> None:
+        started_s = time.monotonic()
+        try:
+            await asyncio.to_thread(self._work, is_last)
+            self._complete_at = started_s
+        except TollwayError as error:
+            self._counters.add("tollway_rollup_failures_total")
+            self._notices.warn("the roll-up failed and will run again", str(error))
+        except Exception:  # the one place that answers for a bug
+            self._counters.add("tollway_rollup_failures_total")
+            logger.exception("the roll-up failed and will run again")
+        self._last_s = time.monotonic() - started_s
+        self._counters.observe("tollway_rollup_seconds", self._last_s, _ROLLUP_SECONDS)
+
+    def _work(self, is_last: bool) -> None:
+        self._waiting.update(self._rollup.run())
+        is_due = time.monotonic() - self._evaluated_at >= EVALUATION_INTERVAL_S
+        if self._waiting and (is_due or is_last):
+            self._evaluate(sorted(self._waiting))
+            self._waiting.clear()
+            self._evaluated_at = time.monotonic()
+
+    def _evaluate(self, routes: list[str]) -> None:
+        evaluations = self._evaluator.run(routes)
+        self._standing.update(evaluations)
+        if self._outbox.raise_alerts(evaluations, self._evaluator.since_s):
+            self._events.call_soon_threadsafe(self._alerted)
