@@ -211,6 +211,7 @@ def _add_reading(commands: argparse._SubParsersAction[_Parser]) -> None:
         action="store_true",
         help="undecided and held signals, and gains of single cohorts, too",
     )
+    signals.add_argument("--watch", action="store_true", help="refresh until Ctrl-C")
     for parser in (costs, routes, signals):
         _add_store(parser)
         parser.add_argument("--route", default="", help="one route (default all)")
@@ -305,9 +306,9 @@ def _routes(given: argparse.Namespace) -> int:
 
 
 def _signals(given: argparse.Namespace) -> int:
-    from tollway_processor.commands.tables import run_signals
+    from tollway_processor.commands.signals import run_signals
 
-    return run_signals(_config(given), given.route, given.all, given.format)
+    return run_signals(_config(given), given.route, given.all, given.format, given.watch)
 
 
 def _gate(given: argparse.Namespace) -> int:

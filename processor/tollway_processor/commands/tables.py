@@ -1,4 +1,4 @@
-"""`tollway costs`, `tollway routes` and `tollway signals`: documented questions as tables."""
+"""`tollway costs` and `tollway routes`: documented questions as tables."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from tollway_processor.commands.reader import ask, reader, since_s
 from tollway_processor.config import Config
-from tollway_processor.signals.record import WHOLE_ROUTE
 
 STATE_STYLES = {
     "CHEAPER_BUT_WORSE": "bold white on red",
@@ -55,37 +53,6 @@ def run_routes(config: Config, route: str, since: str | None, format: str) -> in
     hidden = [{k: v for k, v in row.items() if k != "latency_ms"} for row in found]
     console().print(_table("Routes", hidden))
     return 0
-
-
-def run_signals(config: Config, route: str, show_all: bool, format: str) -> int:
-    """Show the newest signals: what got cheaper, what got worse, where, how sure."""
-    with reader(config) as source:
-        found = ask(source, "latest_signals", {"route": route})
-    if format == "json":
-        return _print_json(found)
-    shown = found if show_all else [row for row in found if _is_news(row)]
-    out = console()
-    out.print(_signals_table(shown))
-    if len(shown) < len(found):
-        out.print(f"{len(found) - len(shown)} more: --all shows them.")
-    return 0
-
-
-def _is_news(row: Mapping[str, Any]) -> bool:
-    is_worse = row["state"] in ("CHEAPER_BUT_WORSE", "REGRESSED")
-    return is_worse or (row["state"] == "IMPROVED" and row["cohort"] == WHOLE_ROUTE)
-
-
-def _signals_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(title="Signals: candidate against baseline", title_justify="left")
-    for name in ("route", "cohort", "candidate", "metric", "state"):
-        table.add_column(name, no_wrap=name == "state")
-    table.add_column("in words")
-    for row in rows:
-        state = Text(str(row["state"]), style=STATE_STYLES.get(str(row["state"]), ""))
-        candidate = f"{row['candidate']} against {row['baseline']}"
-        table.add_row(row["route"], row["cohort"], candidate, row["metric"], state, row["reason"])
-    return table
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
