@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from tollway_processor import schema_files
 from tollway_processor.config import Config
 from tollway_processor.errors import TollwayError
 from tollway_processor.ingest.counters import Counters
@@ -53,7 +54,7 @@ class SignalsLoop:
             window_days=config.signals.window_days,
         )
         self._interval_s = config.rollup_interval_s
-        self._waiting: set[str] = set()
+        self._waiting = _unevaluated(store)
         self._evaluated_at = 0.0
         self._last_s = 0.0
 
@@ -94,3 +95,9 @@ class SignalsLoop:
         self._standing.update(evaluations)
         if self._outbox.raise_alerts(evaluations, self._evaluator.since_s):
             self._events.call_soon_threadsafe(self._alerted)
+
+
+def _unevaluated(store: Store) -> set[str]:
+    """Routes that a crash cut off between their statistics and their signals."""
+    rows = store.rows(schema_files.text("rollup/unevaluated_routes.sql"))
+    return {str(row["route"]) for row in rows}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -11,6 +12,7 @@ from tollway_processor.errors import RetryableError
 from tollway_processor.ingest.counters import Counters
 from tollway_processor.signals.alerts.outbox import Outbox
 from tollway_processor.signals.loop import SignalsLoop
+from tollway_processor.signals.rollup import Rollup
 
 
 @pytest.mark.parametrize("fault", [RetryableError("the disk is full"), KeyError("a bug")])
@@ -43,3 +45,20 @@ async def test_failure_is_counted_told_once_and_the_next_run_does_the_work(
     assert "tollway_rollup_seconds_count" in text
     (lag,) = [line for line in text.splitlines() if line.startswith("tollway_rollup_lag_seconds ")]
     assert float(lag.split()[1]) < 10
+
+
+async def test_statistics_that_a_crash_left_unevaluated_are_evaluated_at_the_next_start(
+    store, play
+):
+    play("cut off", 40)
+    Rollup(store).run()
+    alerted = asyncio.Event()
+    outbox = Outbox(store)
+    loop = SignalsLoop(store, Config(), time.time_ns, Counters(), outbox, alerted.set)
+    stopping = asyncio.Event()
+    stopping.set()
+    await loop.run(stopping)
+    (verdict,) = store.rows("SELECT verdict FROM latest_route_verdicts WHERE route = 'cut off'")
+    assert verdict["verdict"] == "ROLLBACK"
+    async with asyncio.timeout(30):
+        await alerted.wait()
