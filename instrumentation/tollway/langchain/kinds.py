@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 
 from tollway import attributes as attr
-from tollway.langchain.labels import Tags, has_labels, read_tags
+from tollway.langchain.labels import Tags
 from tollway.langchain.runs import Run
 
 GRAPH = "graph"
 AGENT = "agent"
 NODE = "node"
 CHAIN = "chain"
+GRAPHS = frozenset({GRAPH, AGENT})
 _OUTLINE = frozenset({GRAPH, AGENT, NODE})
 
 _NAMED_BY_SPAN = frozenset({GRAPH, AGENT, NODE, CHAIN})
 _LEAF_TYPES = frozenset({"prompt", "parser"})
-_AGENT_NAMES = frozenset({"AgentExecutor"})
+AGENT_NAMES = frozenset({"AgentExecutor"})
 _AGENT_NODES = ({"agent", "tools"}, {"model", "tools"})
 
 
@@ -38,23 +39,13 @@ def graph_kind(graph: Any) -> str:
 
 def chain_kind(name: str, metadata: Mapping[str, Any] | None, parent: Run | None) -> str:
     """Return what a chain run is that is no graph itself."""
-    if name in _AGENT_NAMES:
+    if name in AGENT_NAMES:
         return AGENT
     # Runs below a node inherit its metadata; only the node itself differs in it from its parent.
     if metadata and parent is not None and metadata.get("langgraph_node") == name:
-        is_node = parent.kind in (GRAPH, AGENT) or parent.node != name
+        is_node = parent.kind in GRAPHS or parent.node != name
         return NODE if is_node else CHAIN
     return CHAIN
-
-
-def says_more(name: str, metadata: Mapping[str, Any] | None, tags: Sequence[str] | None) -> bool:
-    """Tell whether a chain run may be more than plumbing, or may set labels."""
-    if name in _AGENT_NAMES or (
-        metadata and ("langgraph_node" in metadata or has_labels(metadata))
-    ):
-        return True
-    said = read_tags(tags)
-    return bool(said.labels) or said.attempt is not None
 
 
 def is_shown(

@@ -24,8 +24,8 @@ _OF_KEY = {
 }
 _KEYS = frozenset(_OF_KEY)
 _CONFIGURABLE = frozenset({"session_id", "thread_id", "user_id"})
-_RETRY_TAG = "retry:attempt:"
-_PLUMBING_TAGS = ("seq:step:", "graph:step:", "map:key:", _RETRY_TAG, "langsmith:")
+_NUMBERED = {"retry:attempt": "attempt", "seq:step": "step"}
+_PLUMBING_TAGS = ("seq:step:", "graph:step:", "map:key:", "retry:attempt:", "langsmith:")
 _OF_TAG = {"route": attr.ROUTE, "cohort": attr.COHORT, "variant": attr.VARIANT}
 _NOTHING: Mapping[str, str] = {}
 
@@ -33,7 +33,7 @@ _NOTHING: Mapping[str, str] = {}
 class Tags:
     """What a run's tags say."""
 
-    __slots__ = ("attempt", "labels", "own")
+    __slots__ = ("attempt", "is_plain", "labels", "own", "step")
 
     def __init__(self, tags: Sequence[str]) -> None:
         parted = [tag.partition(":") for tag in tags]
@@ -44,10 +44,14 @@ class Tags:
         """The app's own, without those that LangChain numbers its steps with."""
         self.attempt: int | None = None
         """Which attempt of `with_retry` the run is, None for the first."""
+        self.step: int | None = None
+        """Which step of a sequence the run is, from 1."""
         for tag in tags:
-            number = tag.removeprefix(_RETRY_TAG)
-            if number is not tag and number.isdigit():
-                self.attempt = int(number)
+            plumbing, _, number = tag.rpartition(":")
+            if plumbing in _NUMBERED and number.isdecimal():
+                setattr(self, _NUMBERED[plumbing], int(number))
+        self.is_plain = self.attempt is None and not self.labels
+        """Whether they set no label and number no attempt."""
 
 
 @functools.lru_cache(maxsize=1024)

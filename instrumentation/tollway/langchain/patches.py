@@ -22,6 +22,10 @@ def _wrapped(name: str) -> Build:
     return lambda original, wrappers: wrapt.FunctionWrapper(original, getattr(wrappers, name))
 
 
+def _body(original: Any, wrappers: Wrappers) -> Any:
+    return wrappers.body(original)
+
+
 _MODEL_METHODS: Mapping[str, Build] = {
     "generate": _wrapped("model"),
     "agenerate": _wrapped("amodel"),
@@ -29,8 +33,8 @@ _MODEL_METHODS: Mapping[str, Build] = {
     "astream": _wrapped("amodel_stream"),
 }
 _TABLE: Mapping[str, Mapping[str, Build]] = {
-    "langchain_core.runnables.config": {"_set_config_context": _wrapped("body")},
-    "langgraph._internal._runnable": {"_set_config_context": _wrapped("body")},
+    "langchain_core.runnables.config": {"_set_config_context": _body},
+    "langgraph._internal._runnable": {"_set_config_context": _body},
     "langchain_core.language_models.chat_models": {
         f"BaseChatModel.{name}": build for name, build in _MODEL_METHODS.items()
     },

@@ -32,6 +32,8 @@ class Run:
     context = Context()
     node: Any = None
     """The graph node that the run is, or is part of."""
+    metadata: Mapping[str, Any] | None = None
+    """LangChain's metadata of the run; a run below with the same inherits all it says."""
     given: Mapping[str, str] = NOTHING
     """The labels that the config of this run, or of a run above it, has set."""
     extra: Mapping[str, Any] = NOTHING
@@ -40,6 +42,12 @@ class Run:
     input: str | None = None
     """What is recorded as its input, set with the output: one lock of the span less."""
     input_name = attr.INPUT_VALUE
+    step: int | None = None
+    """Which step of a sequence the run is."""
+    passed: tuple[int, Any, str | None] | None = None
+    """Of a sequence: which step is next, the value that it takes, and that as recorded."""
+    told_last: Mapping[str, Any] = NOTHING
+    """Attributes that no sampler asks for, set with the output too."""
 
     def __init__(self, run_id: UUID, kind: str, parent: Run | None) -> None:
         self.run_id = run_id
@@ -48,14 +56,14 @@ class Run:
 
     def enter(self, context: Context, span: Span | None = None) -> None:
         """Make the context of the code inside the run, from the one it was started in."""
-        values = {**context, RUN_KEY: self}
-        if span is not None:
-            values[_SPAN_KEY] = span
-        self.context = Context(values)
+        if span is None:
+            self.context = Context(context, **{RUN_KEY: self})
+        else:
+            self.context = Context(context, **{RUN_KEY: self, _SPAN_KEY: span})
 
     def last_attributes(self, name: str | None, value: Any) -> dict[str, Any]:
         """Return what is set on the span as it ends: its input, and one more where it is known."""
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {**self.told_last}
         if self.input is not None:
             found[self.input_name] = self.input
         if name is not None and value is not None:

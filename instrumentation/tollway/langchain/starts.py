@@ -98,6 +98,7 @@ class Start:
         if self._given:
             run.given = self._given
         if self.metadata:
+            run.metadata = self.metadata
             run.node = self.metadata.get("langgraph_node")
 
     def configure(self, configurable: Mapping[str, Any]) -> None:
