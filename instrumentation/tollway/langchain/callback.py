@@ -173,6 +173,9 @@ class TollwayCallback(BaseCallbackHandler):
             if start is None or state is None:
                 return
             named = name or serialized_name(serialized) or tool_runs.RETRIEVER
+            scope = scopes.untaken(tool_runs.RETRIEVER)
+            if scope is not None and scope.configurable:
+                start.configure(scope.configurable)
             run = Run(run_id, tool_runs.RETRIEVER, start.parent)
             attributes = tool_runs.retriever_attributes(start, named)
             call = start.show(state, run, f"retrieval {named}", attributes)
@@ -209,6 +212,8 @@ class TollwayCallback(BaseCallbackHandler):
         if start is None or state is None:
             return
         scope = scopes.of_kind("model")
+        if scope is not None and scope.configurable:
+            start.configure(scope.configurable)
         run = LlmRun(run_id, operation, start.parent, prompt, scope)
         name = told.get("name") or serialized_name(serialized) or operation
         attempt = current_attempt.get()

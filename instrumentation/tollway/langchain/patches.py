@@ -27,6 +27,8 @@ def _body(original: Any, wrappers: Wrappers) -> Any:
 
 
 _MODEL_METHODS: Mapping[str, Build] = {
+    "invoke": _wrapped("model_invoke"),
+    "ainvoke": _wrapped("amodel_invoke"),
     "generate": _wrapped("model"),
     "agenerate": _wrapped("amodel"),
     "stream": _wrapped("model_stream"),

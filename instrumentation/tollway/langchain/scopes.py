@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _Tokens = tuple[Token["Scope | None"], Token[Context], Token[LlmCallOwner | None]]
 
 
+called_with: ContextVar[Mapping[str, Any] | None] = ContextVar(
+    "tollway_langchain_configurable", default=None
+)
+"""The `configurable` of the call that the running code makes, where it names a session."""
+
+
 class Scope:
     """One call of a component, and the run that the callback started in it."""
 
@@ -49,7 +55,7 @@ class Scope:
     ) -> None:
         self.kind = kind
         self.component = component
-        self.configurable: Mapping[str, Any] = configurable or {}
+        self.configurable: Mapping[str, Any] = configurable or called_with.get() or {}
         self.is_stream = is_stream
         self.run: Run | None = None
         self.siblings: list[Run] = []

@@ -53,7 +53,7 @@ class Start:
         parent = runs.get(parent_run_id)
         attempt = current_attempt.get()
         if attempt is not None:
-            parent = attempt.adopt(parent)
+            parent = attempt.adopt(parent, run_id, parent_run_id)
         self._runs = runs
         self.run_id = run_id
         self.parent = parent
@@ -102,7 +102,7 @@ class Start:
             run.node = self.metadata.get("langgraph_node")
 
     def configure(self, configurable: Mapping[str, Any]) -> None:
-        """Add the session, thread and user that a graph's config names, but for known ones."""
+        """Add the session, thread and user that a call's config names, but for known ones."""
         labels = fresh(labels_of_configurable(configurable), self._given)
         if labels:
             self._given = {**self._given, **labels}

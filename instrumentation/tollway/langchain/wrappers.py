@@ -20,7 +20,7 @@ from tollway._setup import State
 from tollway.langchain.fallbacks import current_attempt, number_attempts
 from tollway.langchain.labels import fresh, labels_of_configurable
 from tollway.langchain.runs import RUN_KEY, Run
-from tollway.langchain.scopes import AsyncScopedStream, Scope, ScopedStream
+from tollway.langchain.scopes import AsyncScopedStream, Scope, ScopedStream, called_with
 
 if TYPE_CHECKING:
     from tollway.langchain.callback import TollwayCallback
@@ -84,6 +84,31 @@ class Wrappers:
 
         return enter
 
+    def model_invoke(
+        self, wrapped: Callable[..., Any], _: Any, args: _Args, kwargs: _Kwargs
+    ) -> Any:
+        """Around a model's `invoke`, which hands all of its config on but the `configurable`."""
+        configurable = _given_configurable(args, kwargs)
+        if not labels_of_configurable(configurable):
+            return wrapped(*args, **kwargs)
+        token = called_with.set(configurable)
+        try:
+            return wrapped(*args, **kwargs)
+        finally:
+            called_with.reset(token)
+
+    async def amodel_invoke(
+        self, wrapped: Callable[..., Any], _: Any, args: _Args, kwargs: _Kwargs
+    ) -> Any:
+        configurable = _given_configurable(args, kwargs)
+        if not labels_of_configurable(configurable):
+            return await wrapped(*args, **kwargs)
+        token = called_with.set(configurable)
+        try:
+            return await wrapped(*args, **kwargs)
+        finally:
+            called_with.reset(token)
+
     def model(self, wrapped: Callable[..., Any], model: Any, args: _Args, kwargs: _Kwargs) -> Any:
         return self._call(Scope("model", model), wrapped, args, kwargs)
 
@@ -95,22 +120,22 @@ class Wrappers:
     def model_stream(
         self, wrapped: Callable[..., Any], model: Any, args: _Args, kwargs: _Kwargs
     ) -> ScopedStream:
-        return ScopedStream(wrapped(*args, **kwargs), Scope("model", model, is_stream=True))
+        return ScopedStream(wrapped(*args, **kwargs), _stream_scope(model, args, kwargs))
 
     def amodel_stream(
         self, wrapped: Callable[..., Any], model: Any, args: _Args, kwargs: _Kwargs
     ) -> AsyncScopedStream:
-        return AsyncScopedStream(wrapped(*args, **kwargs), Scope("model", model, is_stream=True))
+        return AsyncScopedStream(wrapped(*args, **kwargs), _stream_scope(model, args, kwargs))
 
     def retriever(
         self, wrapped: Callable[..., Any], retriever: Any, args: _Args, kwargs: _Kwargs
     ) -> Any:
-        return self._call(Scope("retriever", retriever), wrapped, args, kwargs)
+        return self._call(_retriever_scope(retriever, args, kwargs), wrapped, args, kwargs)
 
     async def aretriever(
         self, wrapped: Callable[..., Any], retriever: Any, args: _Args, kwargs: _Kwargs
     ) -> Any:
-        return await self._acall(Scope("retriever", retriever), wrapped, args, kwargs)
+        return await self._acall(_retriever_scope(retriever, args, kwargs), wrapped, args, kwargs)
 
     async def atool(
         self, wrapped: Callable[..., Any], tool: Any, args: _Args, kwargs: _Kwargs
@@ -120,14 +145,12 @@ class Wrappers:
     def graph_stream(
         self, wrapped: Callable[..., Any], graph: Any, args: _Args, kwargs: _Kwargs
     ) -> ScopedStream:
-        scope = Scope("graph", graph, _configurable(graph, args, kwargs))
-        return ScopedStream(wrapped(*args, **kwargs), scope)
+        return ScopedStream(wrapped(*args, **kwargs), _graph_scope(graph, args, kwargs))
 
     def agraph_stream(
         self, wrapped: Callable[..., Any], graph: Any, args: _Args, kwargs: _Kwargs
     ) -> AsyncScopedStream:
-        scope = Scope("graph", graph, _configurable(graph, args, kwargs))
-        return AsyncScopedStream(wrapped(*args, **kwargs), scope)
+        return AsyncScopedStream(wrapped(*args, **kwargs), _graph_scope(graph, args, kwargs))
 
     def runnables(self, original: property) -> property:
         """Return the property of `RunnableWithFallbacks` that lists attempts, numbering them."""
@@ -210,12 +233,25 @@ def _enter_body(run: Run, run_id: UUID, config: Mapping[str, Any]) -> None:
         otel_context.attach(run.context)
 
 
-def _configurable(graph: Any, args: _Args, kwargs: _Kwargs) -> Mapping[str, Any]:
-    """Return the `configurable` of a graph's call, over the one bound to the graph."""
-    found: dict[str, Any] = {}
-    given = args[1] if len(args) > 1 else kwargs.get("config")
-    for config in (getattr(graph, "config", None), given):
-        configurable = config.get("configurable") if isinstance(config, Mapping) else None
-        if isinstance(configurable, Mapping):
-            found.update(configurable)
-    return found
+def _stream_scope(model: Any, args: _Args, kwargs: _Kwargs) -> Scope:
+    return Scope("model", model, _given_configurable(args, kwargs), is_stream=True)
+
+
+def _retriever_scope(retriever: Any, args: _Args, kwargs: _Kwargs) -> Scope:
+    return Scope("retriever", retriever, _given_configurable(args, kwargs))
+
+
+def _graph_scope(graph: Any, args: _Args, kwargs: _Kwargs) -> Scope:
+    """Return a graph's scope, with the `configurable` of its call over the one bound to it."""
+    bound = _of_config(getattr(graph, "config", None))
+    return Scope("graph", graph, {**bound, **_given_configurable(args, kwargs)})
+
+
+def _given_configurable(args: _Args, kwargs: _Kwargs) -> Mapping[str, Any]:
+    """Return the `configurable` of the config that a Runnable's method is called with."""
+    return _of_config(args[1] if len(args) > 1 else kwargs.get("config"))
+
+
+def _of_config(config: Any) -> Mapping[str, Any]:
+    configurable = config.get("configurable") if isinstance(config, Mapping) else None
+    return configurable if isinstance(configurable, Mapping) else {}

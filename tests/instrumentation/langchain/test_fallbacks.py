@@ -68,6 +68,27 @@ def test_all_shows_the_attempts_under_the_fallback(
     assert traced_all.named("chain RunnableWithFallbacks").attributes[COUNT] == 1
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_each_input_of_a_batch_counts_on_the_span_above_it(
+    traced: Any, tree: Any, fallback: Any, is_async: bool
+) -> None:
+    chain = fallback | RunnableLambda(lambda x: x)
+
+    def step(value: Any) -> Any:
+        return chain.batch([value, value, value])
+
+    async def astep(value: Any) -> Any:
+        return await chain.abatch([value, value, value])
+
+    if is_async:
+        asyncio.run(RunnableLambda(astep).ainvoke("x"))
+    else:
+        RunnableLambda(step).invoke("x")
+    [root] = [span for span in traced.all() if span.name.startswith("invoke_workflow")]
+    assert root.attributes[COUNT] == 3
+    assert tree(traced) == [(root.name, [FAILED] * 3 + [WON] * 3)]
+
+
 def test_no_fallback_needed_is_none_told(traced: Any, streaming: Any) -> None:
     streaming(model="first").with_fallbacks([streaming(model="second")]).invoke("x")
     for span in traced.all():

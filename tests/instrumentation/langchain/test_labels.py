@@ -6,7 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool
 from opentelemetry import baggage
 
 import tollway
@@ -105,6 +108,51 @@ def test_session_thread_and_user_of_the_config(traced: Any, scripted: Any, where
         assert span.attributes["session.id"] == "s1"
         assert span.attributes["gen_ai.conversation.id"] == "t1"
         assert span.attributes["user.id"] == "u1"
+
+
+async def _drain(stream: Any) -> None:
+    async for _ in stream:
+        pass
+
+
+BARE_CALLS: dict[str, Any] = {
+    "invoke": lambda model, config: model.invoke("x", config),
+    "config by name": lambda model, config: model.invoke("x", config=config),
+    "ainvoke": lambda model, config: asyncio.run(model.ainvoke("x", config)),
+    "stream": lambda model, config: list(model.stream("x", config)),
+    "astream": lambda model, config: asyncio.run(_drain(model.astream("x", config))),
+    "batch": lambda model, config: model.batch(["x"], config),
+    "abatch": lambda model, config: asyncio.run(model.abatch(["x"], config)),
+}
+
+
+@pytest.mark.parametrize("way", BARE_CALLS)
+def test_session_of_a_bare_model_s_config(traced: Any, streaming: Any, way: str) -> None:
+    named = {"session_id": "s1", "thread_id": "t1", "user_id": "u1", "checkpoint_ns": ""}
+    BARE_CALLS[way](streaming(), {"configurable": named})
+    streaming(model="after").invoke("x")
+    said = traced.named("chat claude-test").attributes
+    names = ("session.id", "gen_ai.conversation.id", "user.id")
+    assert tuple(said[name] for name in names) == ("s1", "t1", "u1")
+    assert not set(names) & set(traced.named("chat after").attributes)
+
+
+def test_session_of_a_bare_tool_s_and_retriever_s_config(traced: Any) -> None:
+    class Shelf(BaseRetriever):
+        def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+            return [Document(query)]
+
+    @tool
+    def look(where: str) -> str:
+        """Look somewhere."""
+        return where
+
+    config: Any = {"configurable": {"thread_id": "t1"}}
+    look.invoke({"where": "there"}, config)
+    Shelf().invoke("x", config)
+    asyncio.run(Shelf().ainvoke("x", config=config))
+    assert len(traced.all()) == 3
+    assert {span.attributes["session.id"] for span in traced.all()} == {"t1"}
 
 
 @pytest.mark.parametrize("value", [None, "", ["a"], {"a": 1}, object()])
