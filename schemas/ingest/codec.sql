@@ -10,32 +10,45 @@ SOURCE(CLICKHOUSE(DB 'codec' TABLE 'convention_rows'))
 LAYOUT(COMPLEX_KEY_HASHED())
 LIFETIME(0);
 
-CREATE TABLE IF NOT EXISTS codec.model_rows (told_provider String, told_model String, provider String, model String)
+-- A told name's schedule of rates, and where another time of the day or length of the prompt begins.
+CREATE TABLE IF NOT EXISTS codec.model_rows
+(
+    told_provider String, told_model String, schedule UInt32, priced_as String,
+    tiers Array(String), seconds Array(UInt32), lengths Array(UInt32)
+)
 ENGINE = Memory;
 
-CREATE OR REPLACE DICTIONARY codec.models (told_provider String, told_model String, provider String DEFAULT '', model String DEFAULT '')
+CREATE OR REPLACE DICTIONARY codec.models
+(
+    told_provider String, told_model String, schedule UInt32, priced_as String,
+    tiers Array(String), seconds Array(UInt32), lengths Array(UInt32)
+)
 PRIMARY KEY told_provider, told_model
 SOURCE(CLICKHOUSE(DB 'codec' TABLE 'model_rows'))
 LAYOUT(COMPLEX_KEY_HASHED())
 LIFETIME(0);
 
+-- What each unit's whole count is multiplied by, a part at its rate less that of what it is part of;
+-- cell is the time of the day and the length of the prompt (pricing/schedule.py).
 CREATE TABLE IF NOT EXISTS codec.rate_rows
 (
-    provider String, model String, tier String, valid_from Date, valid_to Date, price_id String,
-    long_context_after UInt32,
+    schedule UInt32, tier String, cell UInt16, valid_from Date, valid_to Date, price_id String,
+    status String, needs_usage UInt8,
     input Decimal(38, 24), output Decimal(38, 24), cache_read Decimal(38, 24), cache_write Decimal(38, 24),
-    long_input Decimal(38, 24), long_output Decimal(38, 24), long_cache_read Decimal(38, 24), long_cache_write Decimal(38, 24)
+    cache_write_1h Decimal(38, 24), request Decimal(38, 24), second Decimal(38, 24), least_seconds UInt32,
+    reads_reasoning UInt8, units Array(String), unit_rates Array(Decimal(38, 24)), unit_per Array(UInt32)
 )
 ENGINE = Memory;
 
 CREATE OR REPLACE DICTIONARY codec.rates
 (
-    provider String, model String, tier String, valid_from Date, valid_to Date, price_id String,
-    long_context_after UInt32,
+    schedule UInt32, tier String, cell UInt16, valid_from Date, valid_to Date, price_id String,
+    status String, needs_usage UInt8,
     input Decimal(38, 24), output Decimal(38, 24), cache_read Decimal(38, 24), cache_write Decimal(38, 24),
-    long_input Decimal(38, 24), long_output Decimal(38, 24), long_cache_read Decimal(38, 24), long_cache_write Decimal(38, 24)
+    cache_write_1h Decimal(38, 24), request Decimal(38, 24), second Decimal(38, 24), least_seconds UInt32,
+    reads_reasoning UInt8, units Array(String), unit_rates Array(Decimal(38, 24)), unit_per Array(UInt32)
 )
-PRIMARY KEY provider, model, tier
+PRIMARY KEY schedule, tier, cell
 SOURCE(CLICKHOUSE(DB 'codec' TABLE 'rate_rows'))
 LAYOUT(COMPLEX_KEY_RANGE_HASHED())
 RANGE(MIN valid_from MAX valid_to)

@@ -105,9 +105,9 @@ FROM score_stage
 WHERE refusal != '';
 
 CREATE MATERIALIZED VIEW span_stage_to_unpriced_models TO unpriced_models AS
-SELECT DISTINCT lower(provider) AS provider, lower(if(response_model = '', request_model, response_model)) AS model, ingested_at AS seen_at
+SELECT DISTINCT lower(provider) AS provider, lower(arrayJoin([request_model, response_model])) AS model, ingested_at AS seen_at
 FROM span_stage
-WHERE refusal = '' AND cost_status = 'unpriced';
+WHERE refusal = '' AND model != '' AND cost_status = 'unpriced';
 
 ALTER TABLE span_stage DROP COLUMN closed;
 

@@ -138,7 +138,9 @@ class EmbeddedStore:
 
     def _learned(self, ingested_at_ns: int) -> bool:
         rows = self.rows(UNPRICED, {"ingested_at_ns": ingested_at_ns})
-        return bool(rows) and self.codec.learn((str(r["provider"]), str(r["model"])) for r in rows)
+        return bool(rows) and self.codec.prices.learn(
+            (str(r["provider"]), str(r["model"])) for r in rows
+        )
 
     def session(self) -> AbstractContextManager[Any]:
         """Lend the SQL door an engine session of its own, closed after use."""

@@ -33,9 +33,9 @@ ORDER BY request_index, refusal
 """
 _UNPRICED = """
 SELECT DISTINCT lower(provider) AS provider,
-    lower(if(response_model = '', request_model, response_model)) AS model
+    lower(arrayJoin([request_model, response_model])) AS model
 FROM block
-WHERE cost_status = 'unpriced' AND refusal = ''
+WHERE cost_status = 'unpriced' AND refusal = '' AND model != ''
 """
 
 
@@ -166,7 +166,9 @@ class ServerStore:
 
     def _learned(self, session: Any) -> bool:
         names = _decoded(run(session, _UNPRICED, None, "JSON"))
-        return bool(names) and self.codec.learn([(row["provider"], row["model"]) for row in names])
+        return bool(names) and self.codec.prices.learn(
+            [(row["provider"], row["model"]) for row in names]
+        )
 
     def close(self) -> None:
         """See Store.close."""

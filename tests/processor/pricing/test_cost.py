@@ -8,27 +8,6 @@ from decimal import Decimal
 import pytest
 from genai_prices import Usage, calc_price
 
-from tollway_processor.pricing.effective import effective_rows
-from tollway_processor.pricing.models import UNKNOWN, resolve
-
-
-@pytest.mark.parametrize(
-    ("provider", "model", "expected"),
-    [
-        ("openai", "gpt-4o-mini-2024-07-18", ("openai", "gpt-4o-mini")),
-        ("openai", "ft:gpt-4o-mini-2024-07-18:acme::x1", ("openai", "ft:gpt-4o-mini")),
-        ("azure.ai.openai", "gpt-4o", ("openai", "gpt-4o")),
-        ("openai", "openai/gpt-4o", ("openai", "gpt-4o")),
-        ("openrouter", "openai/gpt-4o", ("openrouter", "openai/gpt-4o")),
-        ("", "gpt-4o", ("openai", "gpt-4o")),
-        ("anthropic", "claude-sonnet-4-5-20250929", ("anthropic", "claude-sonnet-4-5")),
-        ("openai", "my-own-student", UNKNOWN),
-        ("", "", UNKNOWN),
-    ],
-)
-def test_told_names_resolve_to_a_model_of_the_book(provider, model, expected):
-    assert tuple(resolve(provider, model)) == tuple(expected)
-
 
 @pytest.mark.parametrize(
     ("provider", "model", "usage"),
@@ -98,35 +77,3 @@ def test_batch_tier_takes_its_own_rate(otlp):
     (row,) = otlp.stored("spans", span.trace_id)
     assert ":batch:" in str(row["price_id"])
     assert Decimal(str(row["cost_usd"])) == 100 * Decimal("7.5e-8") + 10 * Decimal("3e-7")
-
-
-def price(**told):
-    row = {"provider": "p", "model": "m", "tier": "default", "origin": "book",
-           "valid_from": "1970-01-01", "valid_to": "2149-06-06"}  # fmt: skip
-    return row | told
-
-
-def test_user_row_hides_the_days_it_covers():
-    rows = [
-        price(price_id="book"),
-        price(price_id="mine", origin="user", valid_from="2026-01-01", valid_to="2026-01-31"),
-    ]
-    spans = {
-        (str(a), str(b), row["price_id"])
-        for tier, (a, b, row) in effective_rows(rows)
-        if tier == "default"
-    }
-    assert spans == {
-        ("1970-01-01", "2025-12-31", "book"),
-        ("2026-01-01", "2026-01-31", "mine"),
-        ("2026-02-01", "2149-06-06", "book"),
-    }
-
-
-def test_tier_without_a_row_takes_the_default_rate():
-    rows = [price(price_id="d"), price(price_id="b", tier="batch", valid_from="2026-01-01")]
-    by_tier = {}
-    for tier, (first, _, row) in effective_rows(rows):
-        by_tier.setdefault(tier, []).append((str(first), row["price_id"]))
-    assert by_tier["flex"] == [("1970-01-01", "d")]
-    assert sorted(by_tier["batch"]) == [("1970-01-01", "d"), ("2026-01-01", "b")]
