@@ -9,7 +9,7 @@ SELECT
     cityHash64(trace_id, span_id) AS node,
     if(parent_span_id IN ('', span_id), 0, cityHash64(trace_id, parent_span_id)) AS parent,
     started_at, duration_ns,
-    multiIf(cost_status = '', 0, isNotNull(cost_usd), 3, ifNull(s.input_tokens, 0) + ifNull(s.output_tokens, 0) > 0, 2, 1) AS strength,
+    multiIf(cost_status = '', 0, isNotNull(cost_usd), 3, 'unpriced' IN (cost_status, told_cost_status), 2, 1) AS strength,
     cost_status = 'rollup' AS is_rollup,
     if(cost_status = '' OR response_id = '', 0, cityHash64(response_id)) AS response,
     scope_name AS library,

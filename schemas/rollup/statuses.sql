@@ -19,10 +19,10 @@ WITH
     )
 SELECT * REPLACE (
     multiIf((trace_id, span_id) IN (untold), 'rollup',
-            s.cost_status != 'rollup', s.cost_status,
-            isNotNull(s.cost_usd), if(price_id = '', 'reported', 'computed'),
-            ifNull(s.input_tokens, 0) + ifNull(s.output_tokens, 0) > 0, 'unpriced',
-            'no_usage') AS cost_status,
+            s.told_cost_status != '', s.told_cost_status,
+            isNull(s.cost_usd), 'unpriced',
+            price_id = '', 'reported', 'computed') AS cost_status,
+    if((trace_id, span_id) IN (untold), s.cost_status, '') AS told_cost_status,
     addNanoseconds(s.ingested_at, 1) AS ingested_at)
 FROM spans AS s FINAL
 WHERE (trace_id, span_id) IN (stale)

@@ -61,7 +61,7 @@ WITH
 SELECT
     t.trace_id AS trace_id, project,
     multiIf(told_route != '', told_route, root.3 != '', root.3, root.4) AS route,
-    multiIf(told_route != '', 'route', root.3 != '', 'http.route', root.4 != '', 'root_name', 'none') AS route_source,
+    multiIf(told_route != '', if(told_source = '', 'route', told_source), root.3 != '', 'http.route', root.4 != '', 'root_name', 'none') AS route_source,
     cohort,
     if(told_variant != '', told_variant, largest_model) AS variant,
     root.1 AS service, root.2 AS service_version, root.4 AS name,
@@ -78,6 +78,7 @@ FROM
         trace_id,
         max(told.project) AS project,
         argMinIf(told.route, place, told.route != '') AS told_route,
+        argMinIf(told.route_source, place, told.route != '') AS told_source,
         argMinIf(told.cohort, place, told.cohort != '') AS cohort,
         argMinIf(told.variant, place, told.variant != '') AS told_variant,
         argMinIf(told.session_id, place, told.session_id != '') AS session_id,
@@ -106,7 +107,7 @@ FROM
         argMinOrNullIf(ifNull(told.ttft_ns, 0), place, is_paid AND ifNull(told.ttft_ns, 0) > 0) AS ttft_ns,
         sumOrNullIf(told.cost_usd, is_paid AND NOT shadow) AS cost_usd,
         sumOrNullIf(told.cost_usd, is_paid AND shadow) AS shadow_usd,
-        countIf(is_paid AND isNull(told.cost_usd) AND tokens_in + tokens_out > 0) AS unpriced_calls,
+        countIf(is_paid AND isNull(told.cost_usd) AND 'unpriced' IN (cost_status, told_cost_status)) AS unpriced_calls,
         sum(ifNull(told.cost_usd, 0) * gap_sign) AS cost_gap_usd
     FROM told
     GROUP BY trace_id

@@ -2,6 +2,8 @@
 ALTER TABLE spans
     ADD COLUMN IF NOT EXISTS http_route LowCardinality(String) MATERIALIZED attributes['http.route'] COMMENT 'attribute http.route, kept apart so that the roll-up need not read all attributes',
     ADD COLUMN IF NOT EXISTS is_refusal Bool MATERIALIZED attributes['llm.refusal'] NOT IN ('', 'false') COMMENT 'attribute llm.refusal tells a refusal',
+    ADD COLUMN IF NOT EXISTS told_cost_status LowCardinality(String) COMMENT 'cost_status of a rollup before it became one; else empty' AFTER cost_status,
+    ADD COLUMN IF NOT EXISTS route_source LowCardinality(String) COMMENT 'attribute that told the route; NAME.MEMBER inside JSON, resource/NAME on the resource' AFTER route,
     COMMENT COLUMN cost_status 'reported | computed | estimated | unpriced | no_usage; rollup where another span tells the same call and pays for it (its cost_usd stays, do not add it); empty on spans that are no call';
 
 CREATE TABLE told_answers

@@ -12,7 +12,7 @@ from tollway_processor.signals.rollup import Rollup
 
 RATES = {"gpt-4o": (Decimal("2.5e-6"), Decimal("1e-5"))}
 START_NS = 1_790_000_000_000_000_000
-SEEDS = range(6)
+SEEDS = range(4)
 
 
 @dataclass
