@@ -155,7 +155,7 @@ def clock_of(store: Store) -> Callable[[], int]:
     """
     rows = store.rows(schema_files.text("rollup/newest_stamp.sql"))
     newest_ns = int(str(rows[0]["stamp"]))
-    return lambda: max(time.time_ns(), newest_ns + 1)
+    return lambda: max(store.now_ns(), newest_ns + 1)
 
 
 def dead_letters_of(config: Config) -> DeadLetters:

@@ -6,11 +6,11 @@ late and out-of-order arrivals, and a crash at any point, end in the same rows.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from tollway_processor import schema_files
 from tollway_processor.errors import RetryableError
+from tollway_processor.signals.latecomers import Latecomers
 from tollway_processor.store.client import Store
 
 STEP_TRACES = 20_000  # touched traces a step: bounds the memory of one statement
@@ -22,26 +22,47 @@ class Rollup:
     `safe_ns` tells a stamp (ns, UTC) below which every commit is visible.
     """
 
-    def __init__(self, store: Store, safe_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, store: Store, safe_ns: Callable[[], int] | None = None) -> None:
         self._store = store
-        self._safe_ns = safe_ns
+        self._safe_ns = safe_ns or store.now_ns
         self._step = STEP_TRACES
         self._traces_done = self._progress("traces")
         self._stats_done = self._progress("route_stats")
+        self._late_traces = Latecomers(store, "recent_touched_traces")
+        self._late_stats = Latecomers(store, "recent_touched_routes")
+        self._version_ns = 0
 
     def run(self) -> list[str]:
         """Recompute all that was touched since the last run; return the routes that changed."""
+        for stamps in self._late_traces.ranges(self._traces_done):
+            self._roll_late(stamps)
         while self._roll_traces():
             pass
         return self._roll_stats()
 
+    def _roll_late(self, stamps: list[int]) -> None:
+        after = stamps[0] - 1
+        while (until := self._until(after, stamps[-1])) > after:
+            self._recompute(after, until)
+            after = until
+        self._late_traces.remember(stamps)
+
     def _roll_traces(self) -> bool:
         """Take one step over the touched traces; return whether more may be waiting."""
         after = self._traces_done
-        until = self._until(after)
+        # The stamp told may itself be in flight, its rows visible but not priced yet.
+        until = self._until(after, self._safe_ns() - 1)
         if until <= after:
             return False
-        stamps = {"after_ns": after, "until_ns": until, "rolled_up_at_ns": time.time_ns()}
+        stamps = self._late_traces.stamps(after, until)
+        self._recompute(after, until)
+        self._late_traces.remember(stamps)
+        self._save("traces", until)
+        self._traces_done = until
+        return True
+
+    def _recompute(self, after: int, until: int) -> None:
+        stamps = {"after_ns": after, "until_ns": until, "rolled_up_at_ns": self._version()}
         try:
             self._run("touched_routes", stamps)
             self._find_roles(stamps)
@@ -52,9 +73,6 @@ class Rollup:
             self._step = max(self._step // 4, 1)
             raise
         self._step = min(self._step * 2, STEP_TRACES)
-        self._save("traces", until)
-        self._traces_done = until
-        return True
 
     def _find_roles(self, stamps: dict[str, int]) -> None:
         """Say of calls that are told twice which one is paid, and write that on the spans.
@@ -79,20 +97,37 @@ class Rollup:
         if may_be_stale and self._counts("stale_statuses", stamps)["calls"]:
             self._run("statuses", stamps)
 
-    def _until(self, after: int) -> int:
-        # The stamp told may itself be in flight, its rows visible but not priced yet.
-        bounds = {"after_ns": after, "safe_ns": self._safe_ns() - 1, "limit": self._step}
+    def _version(self) -> int:
+        """Return a stamp above all earlier ones: of two rows of a trace the higher one counts.
+
+        By the store's clock, so that no other process's clock decides which that is; asked after
+        the touched traces were, so that the row with the higher one has seen as much.
+        """
+        if not self._version_ns:
+            sql = schema_files.text("rollup/newest_version.sql")
+            newest = int(str(self._store.rows(sql)[0]["version"]))
+            self._version_ns = max(newest, self._stats_done)
+        self._version_ns = max(self._store.now_ns(), self._version_ns + 1)
+        return self._version_ns
+
+    def _until(self, after: int, most: int) -> int:
+        bounds = {"after_ns": after, "safe_ns": most, "limit": self._step}
         sql = schema_files.text("rollup/touched_until.sql")
         return int(str(self._store.rows(sql, bounds)[0]["until"]))
 
     def _roll_stats(self) -> list[str]:
-        stamps = {"after_ns": self._stats_done, "until_ns": time.time_ns()}
+        until = self._version()
+        late = [stamp for run in self._late_stats.ranges(self._stats_done) for stamp in run]
+        after = min([self._stats_done, *(stamp - 1 for stamp in late)])
+        known = self._late_stats.stamps(after, until)
+        stamps = {"after_ns": after, "until_ns": until}
         sql = schema_files.text("rollup/touched_route_names.sql")
         routes = [str(row["route"]) for row in self._store.rows(sql, stamps)]
         if routes:
-            self._run("route_stats", {**stamps, "computed_at_ns": time.time_ns()})
-            self._save("route_stats", stamps["until_ns"])
-        self._stats_done = stamps["until_ns"]
+            self._run("route_stats", {**stamps, "computed_at_ns": until})
+            self._save("route_stats", until)
+        self._late_stats.remember(known)
+        self._stats_done = until
         return routes
 
     def _run(self, name: str, parameters: dict[str, int]) -> None:

@@ -76,5 +76,12 @@ class Store(Protocol):
         RetryableError when the store is down or full.
         """
 
+    def now_ns(self) -> int:
+        """Return the time by the store's own clock, nanoseconds since 1970, UTC.
+
+        Every process that writes to a shared store must stamp by it: by clocks of their own one of
+        them would write behind what another has rolled up already.
+        """
+
     def close(self) -> None:
         """Finish running statements and release the store."""

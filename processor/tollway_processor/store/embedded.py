@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -145,6 +146,10 @@ class EmbeddedStore:
     def session(self) -> AbstractContextManager[Any]:
         """Lend the SQL door an engine session of its own, closed after use."""
         return self._engine.session(fresh=True)
+
+    def now_ns(self) -> int:
+        """See Store.now_ns."""
+        return time.time_ns()
 
     def close(self) -> None:
         """See Store.close."""

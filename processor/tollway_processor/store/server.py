@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +18,7 @@ from tollway_processor.ingest import envelope
 from tollway_processor.ingest.codec import Codec, Window
 from tollway_processor.pricing import table as price_table
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
+from tollway_processor.store.clock import NOW, ServerClock
 from tollway_processor.store.config import EngineConfig, ServerConfig
 from tollway_processor.store.engine import Engine, run, undecodable
 from tollway_processor.store.migrations import migrate
@@ -60,6 +62,8 @@ class ServerStore:
         self._client = _connect(url, (server or ServerConfig()).timeout_s)
         self._engine = Engine(":memory:", memory_bytes=(engine or EngineConfig()).memory_bytes)
         self.migrated = migrate(self)
+        self._clock = ServerClock(partial(self.rows, NOW))
+        self._clock.set()
         price_table.fill(self)
         self.codec = Codec(self._engine, window=window)
         self.codec.load(price_table.read(self))
@@ -138,6 +142,7 @@ class ServerStore:
             "optimize_on_insert": "0",
         }
         self._send(statement.target, columns, block, settings)
+        self._clock.set_if_old()
         return [Refusal(int(r["request_index"]), r["reason"], int(r["spans"])) for r in refused]
 
     def _send(
@@ -169,6 +174,10 @@ class ServerStore:
         return bool(names) and self.codec.prices.learn(
             [(row["provider"], row["model"]) for row in names]
         )
+
+    def now_ns(self) -> int:
+        """See Store.now_ns."""
+        return self._clock.now_ns()
 
     def close(self) -> None:
         """See Store.close."""

@@ -300,10 +300,15 @@ def test_rollup_that_is_refused_memory_goes_on_in_smaller_steps(otlp, store):
 class Refusing:
     """A store whose engine has memory for a few traces a statement."""
 
+    is_shared = False
+
     def __init__(self, store, most_traces):
         self.store = store
         self.most_traces = most_traces
         self.refused = 0
+
+    def now_ns(self):
+        return self.store.now_ns()
 
     def rows(self, sql, parameters=None):
         return self.store.rows(sql, parameters)
