@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Span, Status, StatusCode
 
+from tollway import _direct
 from tollway import attributes as attr
 from tollway._guard import guard, report
 
@@ -51,7 +52,7 @@ class CallSpan:
 
     def set_all(self, attributes: Mapping[str, Any]) -> None:
         """Set attributes under one lock; none of the values may be None."""
-        if attributes and self.is_recording:
+        if attributes and self.is_recording and not _direct.write(self.span, attributes):
             self.span.set_attributes(attributes)
 
     def fail(self, exc: BaseException) -> None:
