@@ -16,6 +16,7 @@ from opentelemetry.trace import Tracer, TracerProvider
 from tollway import _settings
 from tollway._metrics import Metrics
 from tollway._span import SCOPE_NAME, end_orphans
+from tollway._unrecorded import DropShortcut
 from tollway._version import VERSION
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class State:
     __slots__ = (
         "capture_tool_definitions",
         "content",
+        "drops",
         "langchain_mode",
         "metrics",
         "openai_active",
@@ -44,6 +46,7 @@ class State:
 
     def __init__(self, tracer: Tracer, content: Content, metrics: Metrics) -> None:
         self.tracer = tracer
+        self.drops = DropShortcut(tracer)
         self.content = content
         self.metrics = metrics
         self.stream_usage = True

@@ -68,9 +68,10 @@ class Answer:
     is_background: bool = False
 
 
-def answer_attributes(answer: Answer, content: Content) -> dict[str, Any]:
-    """Return the span attributes of an answer; content as the policy allows."""
-    told: dict[str, Any] = answer.extra
+def answer_attributes(answer: Answer, content: Content, told: dict[str, Any]) -> None:
+    """Add the span attributes of an answer; content as the policy allows."""
+    if answer.extra:
+        told.update(answer.extra)
     if answer.id:
         told[attr.GEN_AI_RESPONSE_ID] = answer.id
     if answer.model:
@@ -86,20 +87,26 @@ def answer_attributes(answer: Answer, content: Content) -> dict[str, Any]:
         messages = _output_json(answer.choices, content)
         if messages is not None:
             told[attr.GEN_AI_OUTPUT_MESSAGES] = messages
-    return told
 
 
 def _choice_attributes(choices: list[Choice], told: dict[str, Any]) -> None:
-    reasons = [choice.finish_reason for choice in choices if choice.finish_reason]
+    reasons: list[str] = []
+    names: list[str] = []
+    calls = 0
+    for choice in choices:
+        if choice.finish_reason:
+            reasons.append(choice.finish_reason)
+        if choice.refusal:
+            told[attr.LLM_REFUSAL] = True
+        for call in choice.tool_calls:
+            calls += 1
+            if call.name:
+                names.append(call.name)
     if reasons:
-        told[attr.GEN_AI_RESPONSE_FINISH_REASONS] = reasons
-    calls = [call for choice in choices for call in choice.tool_calls]
-    told[attr.LLM_TOOL_CALL_COUNT] = len(calls)
-    names = [call.name for call in calls if call.name]
+        told[attr.GEN_AI_RESPONSE_FINISH_REASONS] = tuple(reasons)
+    told[attr.LLM_TOOL_CALL_COUNT] = calls
     if names:
-        told[attr.LLM_TOOL_CALL_NAMES] = names
-    if any(choice.refusal for choice in choices):
-        told[attr.LLM_REFUSAL] = True
+        told[attr.LLM_TOOL_CALL_NAMES] = tuple(names)
 
 
 def _output_json(choices: list[Choice], content: Content) -> str | None:

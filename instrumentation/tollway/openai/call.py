@@ -18,7 +18,7 @@ from tollway._guard import guard, swallow
 from tollway._span import CallSpan
 from tollway.openai.answer import Answer, answer_attributes
 from tollway.openai.endpoints import Endpoint
-from tollway.openai.fields import fields, is_model, string
+from tollway.openai.fields import fields, string
 from tollway.openai.provider import Server
 from tollway.openai.responses import take_usage_once
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CALL_KEY = otel_context.create_key("tollway-openai-call")
 UNEXPECTED_RESPONSE = "unexpected_response"
 _EMPTY: Mapping[str, Any] = {}
+_NO_CONTEXT = Context()
 
 
 class Call:
@@ -62,7 +63,7 @@ class Call:
         """The app's own options, or a copy of them that asks for usage."""
         self.span = span
         self.model: str | None = None
-        self.context: Context | None = None
+        self.context = _NO_CONTEXT
         self.labels: Mapping[str, Any] = _EMPTY
         self.told: dict[str, Any] = {}
         """What goes on the span at its end, all at once: each setting takes the span's lock."""
@@ -72,17 +73,28 @@ class Call:
         self.first_chunk_ns: int | None = None
         self.start_ns = perf_counter_ns()
 
+    def arguments(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of the request, with the options that ask for usage if it does."""
+        if not self.usage_asked:
+            return args, kwargs
+        if len(args) > 1:
+            return (args[0], self.sent_options, *args[2:]), kwargs
+        return args, {**kwargs, "options": self.sent_options}
+
     def returned(self) -> None:
         """Note that the request returned: what it took so far, the provider took."""
         self.wait_ns += perf_counter_ns() - self.start_ns
-        self.context = None  # it holds this call, and a cycle would wait for the collector
+        # It holds this call, and a cycle would wait for the collector.
+        self.context = _NO_CONTEXT
 
     def failed(self, exc: BaseException) -> None:
         """End the span of a request that raised."""
         self.returned()
         with guard("failed call"):
             response = getattr(exc, "response", None)
-            self._response_facts(response)
+            self._header_facts(response)
             self.over(None, exc)
 
     def over(
@@ -101,26 +113,27 @@ class Call:
         finally:
             self.span.span.end(end_ns)
 
+    def answered(self, result: Any, end_ns: int) -> None:
+        """End the span of a request that returned the client's model of a whole answer."""
+        request_id = getattr(result, "_request_id", None)
+        if request_id.__class__ is str:
+            self.told[attr.OPENAI_REQUEST_ID] = request_id
+        self.over(self.read(result), end_ns=end_ns)
+
     def read(self, result: Any) -> Answer:
         """Read a whole answer: the client's model of it, or its JSON."""
-        answer = self.endpoint.read_answer(result, self.server.provider)
-        if self.endpoint.answers_object and not fields(result):
+        endpoint = self.endpoint
+        answer = endpoint.read_answer(result, self.server.provider)
+        if endpoint.answers_object and not fields(result):
             # HTML or an empty body under status 200: the client hands it over as it is.
             answer.error_type = UNEXPECTED_RESPONSE
         return answer
 
-    def request_facts(self, result: Any) -> None:
-        """Tell what the HTTP response or the parsed model says of the request itself."""
-        if not self.span.is_recording:
-            return
-        if is_model(result):
-            request_id = getattr(result, "_request_id", None)
-            if isinstance(request_id, str):
-                self.told[attr.OPENAI_REQUEST_ID] = request_id
-            return
+    def response_facts(self, result: Any) -> None:
+        """Tell what the HTTP response behind a stream, raw or binary result says of the request."""
         response = getattr(result, "http_response", None) or getattr(result, "response", None)
         if response is not None and hasattr(response, "headers"):
-            self._response_facts(response)
+            self._header_facts(response)
 
     def attempt_failed(self, delay_s: float | None, headers: Any) -> None:
         """Tell of an attempt that the client's own retry loop is about to repeat."""
@@ -141,7 +154,7 @@ class Call:
         self.attempts += 1
         self.span.span.add_event(attr.EVENT_FAILED_ATTEMPT, event)
 
-    def _response_facts(self, response: Any) -> None:
+    def _header_facts(self, response: Any) -> None:
         headers = getattr(response, "headers", None)
         if headers is None:
             return
@@ -159,11 +172,11 @@ class Call:
         if answer is not None:
             try:
                 self._count_once(answer)
-                told.update(answer_attributes(answer, self.state.content))
+                answer_attributes(answer, self.state.content, told)
             except Exception as exc_of_ours:  # noqa: BLE001 - the rest is told all the same
                 swallow("answer", exc_of_ours)
-        if self.model is not None:
-            told.setdefault(attr.LLM_MODEL_NAME, self.model)
+        if self.model is not None and attr.LLM_MODEL_NAME not in told:
+            told[attr.LLM_MODEL_NAME] = self.model
         told[attr.LLM_LATENCY_MS] = self.wait_ns / 1e6
         if self.endpoint.operation is not None or self.attempts > 1:
             told[attr.LLM_ATTEMPT_COUNT] = self.attempts

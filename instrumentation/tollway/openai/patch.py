@@ -5,11 +5,11 @@ Every resource of every version goes through `request`, streams and raw response
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from time import time_ns
 from typing import Any
 
-import wrapt
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
@@ -44,13 +44,70 @@ def remove() -> None:
             setattr(owner, name, original)
 
 
-def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
+def _wrap(owner: type, name: str, wrapper: Callable[[Any], Any]) -> None:
     original = owner.__dict__.get(name)
     if original is None:
         return
-    wrapped = wrapt.FunctionWrapper(original, wrapper)
+    # Plain functions: wrapt's, which a method needs no more than these, take 6 µs more a call.
+    wrapped = functools.wraps(original)(wrapper(original))
     setattr(owner, name, wrapped)
     _patched.append((owner, name, original, wrapped))
+
+
+def _sync_request(original: Callable[..., Any]) -> Callable[..., Any]:
+    def request(client: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _started(client, args, kwargs)
+        if call is None:
+            return original(client, *args, **kwargs)
+        if not isinstance(call, Call):
+            token = otel_context.attach(call)
+            try:
+                return original(client, *args, **kwargs)
+            finally:
+                otel_context.detach(token)
+        while True:
+            sent_args, sent_kwargs = call.arguments(args, kwargs)
+            token = otel_context.attach(call.context)
+            try:
+                result = original(client, *sent_args, **sent_kwargs)
+            except BaseException as exc:
+                otel_context.detach(token)
+                if _goes_on_without_usage(call, exc):
+                    continue
+                call.failed(exc)
+                raise
+            otel_context.detach(token)
+            return _returned(call, result, is_stream=kwargs.get("stream") is True)
+
+    return request
+
+
+def _async_request(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def request(client: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _started(client, args, kwargs)
+        if call is None:
+            return await original(client, *args, **kwargs)
+        if not isinstance(call, Call):
+            token = otel_context.attach(call)
+            try:
+                return await original(client, *args, **kwargs)
+            finally:
+                otel_context.detach(token)
+        while True:
+            sent_args, sent_kwargs = call.arguments(args, kwargs)
+            token = otel_context.attach(call.context)
+            try:
+                result = await original(client, *sent_args, **sent_kwargs)
+            except BaseException as exc:
+                otel_context.detach(token)
+                if _goes_on_without_usage(call, exc):
+                    continue
+                call.failed(exc)
+                raise
+            otel_context.detach(token)
+            return _returned(call, result, is_stream=kwargs.get("stream") is True)
+
+    return request
 
 
 def _started(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | Context | None:
@@ -63,69 +120,6 @@ def _started(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call
     except Exception as exc:  # noqa: BLE001 - the app's call goes on, told or not
         swallow("start of a call", exc)
         return None
-
-
-def _arguments(
-    call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments with the options that ask for usage."""
-    if len(args) > 1:
-        return (args[0], call.sent_options, *args[2:]), kwargs
-    return args, {**kwargs, "options": call.sent_options}
-
-
-def _sync_request(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
-    call = _started(client, args, kwargs)
-    if call is None:
-        return wrapped(*args, **kwargs)
-    if not isinstance(call, Call):
-        token = otel_context.attach(call)
-        try:
-            return wrapped(*args, **kwargs)
-        finally:
-            otel_context.detach(token)
-    while True:
-        sent_args, sent_kwargs = (
-            _arguments(call, args, kwargs) if call.usage_asked else (args, kwargs)
-        )
-        token = otel_context.attach(call.context or otel_context.get_current())
-        try:
-            result = wrapped(*sent_args, **sent_kwargs)
-        except BaseException as exc:
-            otel_context.detach(token)
-            if _goes_on_without_usage(call, exc):
-                continue
-            call.failed(exc)
-            raise
-        otel_context.detach(token)
-        return _returned(call, result, is_stream=kwargs.get("stream") is True)
-
-
-async def _async_request(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
-    call = _started(client, args, kwargs)
-    if call is None:
-        return await wrapped(*args, **kwargs)
-    if not isinstance(call, Call):
-        token = otel_context.attach(call)
-        try:
-            return await wrapped(*args, **kwargs)
-        finally:
-            otel_context.detach(token)
-    while True:
-        sent_args, sent_kwargs = (
-            _arguments(call, args, kwargs) if call.usage_asked else (args, kwargs)
-        )
-        token = otel_context.attach(call.context or otel_context.get_current())
-        try:
-            result = await wrapped(*sent_args, **sent_kwargs)
-        except BaseException as exc:
-            otel_context.detach(token)
-            if _goes_on_without_usage(call, exc):
-                continue
-            call.failed(exc)
-            raise
-        otel_context.detach(token)
-        return _returned(call, result, is_stream=kwargs.get("stream") is True)
 
 
 def _goes_on_without_usage(call: Call, exc: BaseException) -> bool:
@@ -143,10 +137,10 @@ def _returned(call: Call, result: Any, *, is_stream: bool) -> Any:
     end_ns = time_ns()
     call.returned()
     try:
-        call.request_facts(result)
         if is_model(result):
-            call.over(call.read(result), end_ns=end_ns)
+            call.answered(result, end_ns)
         else:
+            call.response_facts(result)
             _watch(call, result, is_stream=is_stream)
     except Exception as exc:  # noqa: BLE001 - the app gets its result, read or not
         swallow("returned call", exc)
@@ -165,11 +159,14 @@ def _watch(call: Call, result: Any, *, is_stream: bool) -> None:
         call.over(call.read(result))
 
 
-def _retry_timeout(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
-    delay_s = wrapped(*args, **kwargs)
-    call = otel_context.get_current().get(CALL_KEY)
-    if isinstance(call, Call) and call.span.is_open:
-        with guard("failed attempt"):
-            headers = args[2] if len(args) > 2 else kwargs.get("response_headers")
-            call.attempt_failed(delay_s, headers)
-    return delay_s
+def _retry_timeout(original: Callable[..., Any]) -> Callable[..., Any]:
+    def calculate(client: Any, *args: Any, **kwargs: Any) -> Any:
+        delay_s = original(client, *args, **kwargs)
+        call = otel_context.get_current().get(CALL_KEY)
+        if isinstance(call, Call) and call.span.is_open:
+            with guard("failed attempt"):
+                headers = args[2] if len(args) > 2 else kwargs.get("response_headers")
+                call.attempt_failed(delay_s, headers)
+        return delay_s
+
+    return calculate

@@ -102,7 +102,7 @@ def _string(key: str, value: Any, told: dict[str, Any]) -> None:
 def _stop(key: str, value: Any, told: dict[str, Any]) -> None:
     stops = [value] if isinstance(value, str) else [s for s in items(value) if isinstance(s, str)]
     if stops:
-        told[attr.GEN_AI_REQUEST_STOP_SEQUENCES] = stops
+        told[attr.GEN_AI_REQUEST_STOP_SEQUENCES] = tuple(stops)
 
 
 def _stream(key: str, value: Any, told: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ def _stream(key: str, value: Any, told: dict[str, Any]) -> None:
 
 def _encoding(key: str, value: Any, told: dict[str, Any]) -> None:
     if isinstance(value, str):
-        told[attr.GEN_AI_REQUEST_ENCODING_FORMATS] = [value]
+        told[attr.GEN_AI_REQUEST_ENCODING_FORMATS] = (value,)
 
 
 def _response_format(key: str, value: Any, told: dict[str, Any]) -> None:

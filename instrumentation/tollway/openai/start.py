@@ -18,6 +18,7 @@ from tollway import attributes as attr
 from tollway._context import is_suppressed, llm_call_owner, stamps
 from tollway._guard import swallow
 from tollway._span import CallSpan, end_orphans
+from tollway._unrecorded import SPAN_KEY
 from tollway.openai import usage_option
 from tollway.openai.call import CALL_KEY, Call
 from tollway.openai.endpoints import Endpoint, endpoint_of
@@ -30,21 +31,26 @@ if TYPE_CHECKING:
 
 
 def begin(state: State, client: Any, options: Any, *, is_stream: bool) -> Call | Context | None:
-    """Start the span of a request; None when it is not to be told at all.
+    """Start the span of a request; None when it is to run as it is, in the context it is in.
 
     A context alone when the span is not recorded: the decision still reaches what runs inside.
     """
     end_orphans()
     current = otel_context.get_current()
-    if is_suppressed(current) or _is_told_already(current, options):
+    outer = current.get(CALL_KEY)
+    # A request is seen twice where another library wrapped a patch that was taken back since.
+    if is_suppressed(current) or (isinstance(outer, Call) and outer.sent_options is options):
         return None
-    endpoint = endpoint_of(options.method, options.url)
-    server = server_of(client)
+    owner = llm_call_owner.get()
+    if owner is None and not state.metrics.is_live:
+        dropped = state.drops.context(current)
+        if dropped is not None:
+            return None if dropped is current else dropped
+    endpoint, server = endpoint_of(options.method, options.url), server_of(client)
     body = _body(options)
     said_model = body.get("model")
     model = said_model if isinstance(said_model, str) else None
-    owner, parent = llm_call_owner.get(), current
-    start = _start_attributes(endpoint, server, model)
+    start, parent = _start_attributes(endpoint, server, model), current
     if owner is not None and owner.take(endpoint.operation):
         parent = owner.parent if owner.parent is not None else current
         start.update(owner.attributes)
@@ -53,13 +59,12 @@ def begin(state: State, client: Any, options: Any, *, is_stream: bool) -> Call |
         start.update(labels)
     name = f"{endpoint.name} {model}" if model and endpoint.operation else endpoint.name
     span = state.tracer.start_span(name, parent, SpanKind.CLIENT, start)
-    inside = trace.set_span_in_context(span, parent)
     if not span.is_recording() and not state.metrics.is_live:
-        return inside
+        return trace.set_span_in_context(span, parent)
     call = Call(state, endpoint, server, options, CallSpan(span, state.content))
     call.model = model
     call.labels = labels
-    call.context = otel_context.set_value(CALL_KEY, call, inside)
+    call.context = Context({**parent, SPAN_KEY: span, CALL_KEY: call})
     try:
         _tell_request(call, body, is_stream=is_stream)
     except Exception as exc:  # noqa: BLE001 - the rest is told all the same
@@ -68,13 +73,8 @@ def begin(state: State, client: Any, options: Any, *, is_stream: bool) -> Call |
     return call
 
 
-def _is_told_already(context: Context, options: Any) -> bool:
-    """Tell a request seen twice: by a patch that another library had wrapped, and a newer one."""
-    outer = context.get(CALL_KEY)
-    return isinstance(outer, Call) and outer.sent_options is options
-
-
 def _start_attributes(endpoint: Endpoint, server: Server, model: str | None) -> dict[str, Any]:
+    """Return what samplers decide by; the rest of the call's attributes can wait for its end."""
     start: dict[str, Any] = {
         attr.GEN_AI_PROVIDER_NAME: server.provider,
         attr.SERVER_ADDRESS: server.address,
@@ -86,10 +86,6 @@ def _start_attributes(endpoint: Endpoint, server: Server, model: str | None) -> 
         verb, _, template = endpoint.name.partition(" ")
         start[attr.HTTP_REQUEST_METHOD] = verb
         start[attr.URL_TEMPLATE] = template
-    if endpoint.api_type is not None:
-        start[attr.OPENAI_API_TYPE] = endpoint.api_type
-    if endpoint.output_type is not None:
-        start[attr.GEN_AI_OUTPUT_TYPE] = endpoint.output_type
     if model is not None:
         start[attr.GEN_AI_REQUEST_MODEL] = model
     return start
@@ -112,6 +108,10 @@ def _tell_request(call: Call, body: Mapping[str, Any], *, is_stream: bool) -> No
     if not call.span.is_recording:
         return
     told = call.told
+    if endpoint.api_type is not None:
+        told[attr.OPENAI_API_TYPE] = endpoint.api_type
+    if endpoint.output_type is not None:
+        told[attr.GEN_AI_OUTPUT_TYPE] = endpoint.output_type
     request_attributes(body, told)
     if endpoint.input_key is not None:
         content_attributes(body, state.content, endpoint, told)
