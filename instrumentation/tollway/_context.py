@@ -86,9 +86,10 @@ def stamps(context: Context | None = None) -> Mapping[str, str | bool]:
     Without a scope they come from the baggage that a remote parent sent along.
     """
     ctx = otel_context.get_current() if context is None else context
-    scope = cast("Scope | None", ctx.get(SCOPE_KEY))
+    scope: Any = ctx.get(SCOPE_KEY)
     if scope is not None:
-        return scope.labels
+        labels: Mapping[str, str | bool] = scope.labels
+        return labels
     # Nobody has baggage while its module, 14 ms of import, is not loaded.
     # A thread may meet it half loaded by another.
     key = getattr(sys.modules.get("opentelemetry.baggage"), "_BAGGAGE_KEY", None)

@@ -23,7 +23,8 @@ def chat_answer(result: Any, provider: str) -> Answer:
     )
     _fingerprint(told, answer)
     choices = items(told.get("choices"))
-    answer.choices = [_choice(fields(choice)) for choice in choices]
+    for choice in choices:
+        answer.choices.append(_choice(fields(choice)))
     if not choices:
         _error(told, answer)
     return answer
@@ -32,19 +33,43 @@ def chat_answer(result: Any, provider: str) -> Answer:
 def _choice(told: Any) -> Choice:
     message = fields(told.get("message"))
     choice = Choice(finish_reason=string(told.get("finish_reason")))
-    choice.role = string(message.get("role")) or "assistant"
     content = message.get("content")
     if content is None:
         content = told.get("text")
     choice.text = _joined(content)
-    choice.refusal = string(message.get("refusal"))
-    choice.reasoning = string(message.get("reasoning_content")) or string(message.get("reasoning"))
+    # What is None is not asked further: most of a message is.
+    for key, value in message.items():
+        if value is not None and key in _MESSAGE_READERS:
+            _MESSAGE_READERS[key](value, choice)
     if message.get("tool_calls") or message.get("function_call"):
         choice.tool_calls = tool_calls_of(message)
-    audio = message.get("audio")
-    if audio:
-        choice.other_parts.append(_audio(fields(audio)))
     return choice
+
+
+def _role(value: Any, choice: Choice) -> None:
+    choice.role = string(value) or choice.role
+
+
+def _refusal(value: Any, choice: Choice) -> None:
+    choice.refusal = string(value)
+
+
+def _reasoning(value: Any, choice: Choice) -> None:
+    choice.reasoning = choice.reasoning or string(value)
+
+
+def _whole_audio(value: Any, choice: Choice) -> None:
+    if value:
+        choice.other_parts.append(_audio(fields(value)))
+
+
+_MESSAGE_READERS = {
+    "role": _role,
+    "refusal": _refusal,
+    "reasoning_content": _reasoning,
+    "reasoning": _reasoning,
+    "audio": _whole_audio,
+}
 
 
 def _audio(told: Any) -> dict[str, Any]:
@@ -66,8 +91,8 @@ def _joined(content: Any) -> str | None:
 
 
 def _fingerprint(told: Any, answer: Answer) -> None:
-    fingerprint = string(told.get("system_fingerprint"))
-    if fingerprint:
+    fingerprint = told.get("system_fingerprint")
+    if fingerprint and fingerprint.__class__ is str:
         answer.extra[attr.OPENAI_RESPONSE_SYSTEM_FINGERPRINT] = fingerprint
     if fingerprint == "fp_ollama":
         answer.extra[attr.GEN_AI_PROVIDER_NAME] = "ollama"
@@ -84,6 +109,10 @@ def _error(told: Any, answer: Answer) -> None:
     code = error.get("code") or error.get("type")
     answer.error_type = str(code) if code else "provider_error"
     answer.error_message = string(error.get("message")) or (said if isinstance(said, str) else None)
+
+
+# The fields of a delta, as a client's model remembers which were sent, that is text and no more.
+_TEXT_AND_NO_MORE = ({"content"}, {"content", "role"})
 
 
 class _ChoiceSoFar:
@@ -134,18 +163,18 @@ class ChatChunks:
             (choice,) = told["choices"]
             said = choice.__dict__
             delta = said["delta"]
-            words = delta.__dict__
+            named = delta.__pydantic_fields_set__
             if (
-                words["content"].__class__ is str
-                and said["index"] == 0
+                named in _TEXT_AND_NO_MORE
                 and said["finish_reason"] is None
-                and words["tool_calls"] is None
-                and words["refusal"] is None
+                and said["index"] == 0
                 and told["usage"] is None
                 and not delta.__pydantic_extra__
             ):
-                self._text.append(words["content"])  # type: ignore[union-attr]  # None: not begun
-                return False
+                text = delta.__dict__["content"]
+                if text.__class__ is str:
+                    self._text.append(text)  # type: ignore[union-attr]  # None: not begun
+                    return False
         except (AttributeError, KeyError, TypeError, ValueError):
             return self._add_any(chunk)
         return self._add_any(chunk)

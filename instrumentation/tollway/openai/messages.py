@@ -31,28 +31,20 @@ def chat_json(messages: Any, content: Content) -> str | None:
         return content.messages(chat_messages(messages))
     written: list[str] = []
     for message in messages:
-        one = _simple_json(message, content)
-        if one is None:
-            whole = content.messages([_chat_message(message)])
-            if whole is None:
-                return None
-            one = whole[1:-1]
-        written.append(one)
+        if message.__class__ is dict and len(message) == 2:
+            role, text = message.get("role"), message.get("content")
+            if text.__class__ is str and role in _SPEAKERS:
+                literal = content.quoted(text)
+                if literal is not None:
+                    parts = f'[{{"type": "text", "content": {literal}}}]'
+                    written.append(f'{{"role": "{role}", "parts": {parts}}}')
+                    continue
+        whole = content.messages([_chat_message(message)])
+        if whole is None:
+            return None
+        written.append(whole[1:-1])
     text = f"[{', '.join(written)}]"
     return text if len(text) <= MAX_JSON_CHARS else content.messages(chat_messages(messages))
-
-
-def _simple_json(message: Any, content: Content) -> str | None:
-    """Return the JSON of a message that is a role and a text; None of any other."""
-    if message.__class__ is not dict or len(message) != 2:
-        return None
-    role, text = message.get("role"), message.get("content")
-    if text.__class__ is not str or role not in _SPEAKERS:
-        return None
-    literal = content.quoted(text)
-    if literal is None:
-        return None
-    return f'{{"role": "{role}", "parts": [{{"type": "text", "content": {literal}}}]}}'
 
 
 def prompt_messages(prompt: Any) -> list[dict[str, Any]]:

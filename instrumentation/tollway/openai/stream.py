@@ -43,17 +43,20 @@ def _watched(
 ) -> Generator[Any, None, None]:
     """Pass on the chunks of a sync stream.
 
-    A generator, not an iterator class: per chunk it costs half. `abandoned` is only held.
+    A generator, not an iterator class, and a `for` over locals: what is done here is done cold
+    for each chunk, after the client's own work for it. `abandoned` is only held.
     """
-    clock, advance, add = perf_counter_ns, inner.__next__, chunks.add
+    clock, add = perf_counter_ns, chunks.add
     hides_usage, forgets_usage = call.usage_asked, False
+    is_first, wait_ns = True, call.wait_ns
     since_ns = clock()
     try:
-        while True:
-            item = advance()
+        for item in inner:
             now_ns = clock()
-            call.wait_ns += now_ns - since_ns
-            if call.first_chunk_ns is None:
+            wait_ns += now_ns - since_ns
+            call.wait_ns = wait_ns  # told by whoever closes the stream meanwhile
+            if is_first:
+                is_first = False
                 _first_chunk(call, now_ns)
                 forgets_usage = hides_usage and _says_usage(item)
             try:
@@ -61,20 +64,19 @@ def _watched(
             except Exception as exc:  # noqa: BLE001 - an odd chunk must reach the app all the same
                 is_extra = False
                 swallow("stream chunk", exc)
-            if not (is_extra and hides_usage):
+            if not is_extra or not hides_usage:
                 if forgets_usage:
                     _forget_null_usage(item)
                 yield item
             since_ns = clock()
-    except StopIteration:
-        call.wait_ns += clock() - since_ns
+        call.wait_ns = wait_ns + clock() - since_ns
         over(call, chunks, COMPLETED)
     except GeneratorExit:
         # Maybe in a garbage collection: `abandoned`, let go of next, knows when it may end a span.
         inner.close()
         raise
     except BaseException as exc:
-        call.wait_ns += clock() - since_ns
+        call.wait_ns = wait_ns + clock() - since_ns
         _broke(call, chunks, exc)
         raise
 

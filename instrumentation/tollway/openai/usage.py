@@ -79,12 +79,12 @@ def read_usage(said: Any, provider: str = "openai") -> Usage | None:
         elif key in _DETAILS:
             names = _DETAILS[key]
             for name, detail in fields(value).items():
-                if name in names:
+                if detail is not None and name in names:
                     _take(names[name], detail, details)
         elif key in _FLAT_DETAILS:
             _take(_FLAT_DETAILS[key], value, details)
     input_tokens, output_tokens, total = map(totals.get, ("input", "output", "total"))
-    cost = _cost(told)
+    cost = _cost(told["cost"]) if "cost" in told else None
     if input_tokens is None and output_tokens is None and total is None and cost is None:
         return None
     output_tokens = _inclusive_output(input_tokens, output_tokens, total, details, provider)
@@ -114,9 +114,9 @@ def usage_attributes(usage: Usage, into: dict[str, Any]) -> None:
 
 
 def _take(name: str, value: Any, into: dict[str, int]) -> None:
-    tokens = count(value)
-    if tokens is not None:
-        into.setdefault(name, tokens)
+    tokens = value if value.__class__ is int and 0 <= value < 2**63 else count(value)
+    if tokens is not None and name not in into:
+        into[name] = tokens
 
 
 def _inclusive_output(
@@ -143,11 +143,8 @@ def _inclusive_output(
     return output_tokens
 
 
-def _cost(told: Any) -> float | None:
+def _cost(cost: Any) -> float | None:
     """Return the cost in US dollars where the provider reports it (OpenRouter, Perplexity)."""
-    cost = told.get("cost")
-    if cost is None:
-        return None
     value = number(cost)
     if value is None:
         value = number(fields(cost).get("total_cost"))
