@@ -15,6 +15,7 @@ DROP VIEW IF EXISTS score_stage_to_scores;
 DROP VIEW IF EXISTS score_stage_to_touched_traces;
 DROP VIEW IF EXISTS score_stage_to_refused_spans;
 DROP VIEW IF EXISTS span_stage_to_unpriced_models;
+DROP VIEW IF EXISTS span_stage_to_span_traits;
 
 CREATE TABLE span_stage_closed
 ENGINE = Null
@@ -108,6 +109,29 @@ CREATE MATERIALIZED VIEW span_stage_to_unpriced_models TO unpriced_models AS
 SELECT DISTINCT lower(provider) AS provider, lower(arrayJoin([request_model, response_model])) AS model, ingested_at AS seen_at
 FROM span_stage
 WHERE refusal = '' AND model != '' AND cost_status = 'unpriced';
+
+-- What the roll-up wants to know of messages, taken while they are in memory. Characters beyond
+-- ASCII are told by their extra bytes, or by JSON's \u escapes beyond Latin-1.
+CREATE MATERIALIZED VIEW span_stage_to_span_traits TO span_traits AS
+SELECT trace_id, span_id, started_at, user_turns, non_latin_share, invalid_tool_arguments, is_empty, ingested_at
+FROM
+(
+    SELECT
+        trace_id, span_id, started_at, ingested_at,
+        toUInt16(least(countSubstrings(input_messages, '"user"'), 65535)) AS user_turns,
+        splitByString('"assistant"', splitByString('"user"', input_messages)[-1])[1] AS last_turn,
+        countSubstrings(last_turn, '\\u') AS escapes,
+        toFloat32(least(1, (length(last_turn) - lengthUTF8(last_turn) + escapes - countSubstrings(last_turn, '\\u00'))
+                           / greatest(toInt64(lengthUTF8(last_turn)) - 5 * toInt64(escapes), 1))) AS non_latin_share,
+        toUInt16(if(position(output_messages, 'arguments') = 0, 0,
+            arrayCount(a -> a != '' AND NOT startsWith(a, '{\\''') AND NOT isValidJSON(JSONExtractString(concat('["', a, '"]'), 1)),
+                       extractAll(output_messages, 'arguments" ?: ?"((?:[^"\\\\]|\\\\.)*)"')))) AS invalid_tool_arguments,
+        output_messages != '' AND status != 'ERROR' AND position(output_messages, 'tool_call') = 0
+            AND NOT match(output_messages, '[".](content|text|refusal|transcript|response|uri)" ?: ?("[^"]|[\\[{])') AS is_empty
+    FROM span_stage
+    WHERE refusal = '' AND NOT is_score_carrier AND (input_messages != '' OR output_messages != '')
+)
+WHERE user_turns > 1 OR non_latin_share > 0.02 OR invalid_tool_arguments > 0 OR is_empty;
 
 ALTER TABLE span_stage DROP COLUMN closed;
 
