@@ -8,7 +8,9 @@ INSERT INTO traces (
     session_id, user_id, pair_id, started_at, duration_ns, spans, calls, tool_calls, tool_errors,
     errors, failed, retries, fallbacks, truncated, refused, models, input_tokens, output_tokens,
     cache_read_tokens, cache_write_tokens, reasoning_tokens, ttft_ns, cost_usd, shadow_cost_usd,
-    unpriced_calls, cost_gap_usd, scores, score_fails, outcomes, rolled_up_at)
+    unpriced_calls, cost_gap_usd, scores, score_fails, outcomes, rolled_up_at, tool_timeouts,
+    invalid_tool_arguments, empty_answers, largest_input_tokens, user_turns, non_latin_share,
+    prompt_version)
 WITH
     touched AS
     (
@@ -41,10 +43,18 @@ WITH
         )
         GROUP BY trace_id
     ),
+    traits AS
+    (
+        SELECT trace_id, max(user_turns) AS most_turns, max(non_latin_share) AS largest_share,
+               sum(invalid_tool_arguments) AS unparsed_arguments, countIf(is_empty) AS empty_outputs
+        FROM span_traits FINAL
+        WHERE trace_id IN (touched)
+        GROUP BY trace_id
+    ),
     told AS
     (
         SELECT
-            *, http_route, is_refusal,
+            *, http_route, is_refusal, prompt_version,
             (started_at, span_id) AS place,
             multiIf(parent_span_id IN ('', span_id), 0,
                     cityHash64(trace_id, parent_span_id) NOT IN (SELECT node FROM rollup_nodes WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC')), 1,
@@ -71,7 +81,13 @@ SELECT
     retries, fallbacks, truncated, refused, models, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
     reasoning_tokens, ttft_ns, cost_usd, ifNull(t.shadow_usd, 0) AS shadow_cost_usd, unpriced_calls, cost_gap_usd,
     judged.scores AS scores, judged.score_fails AS score_fails, judged.outcomes AS outcomes,
-    fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC') AS rolled_up_at
+    fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC') AS rolled_up_at,
+    toUInt32(timed_out_tool_spans) AS tool_timeouts,
+    toUInt32(greatest(traits.unparsed_arguments, refused_tool_spans)) AS invalid_tool_arguments,
+    toUInt32(greatest(traits.empty_outputs, answers_without_tokens)) AS empty_answers,
+    toUInt32(most_input_tokens) AS largest_input_tokens,
+    toUInt32(traits.most_turns) AS user_turns, traits.largest_share AS non_latin_share,
+    told_prompt_version AS prompt_version
 FROM
 (
     SELECT
@@ -108,9 +124,18 @@ FROM
         sumOrNullIf(told.cost_usd, is_paid AND NOT shadow) AS cost_usd,
         sumOrNullIf(told.cost_usd, is_paid AND shadow) AS shadow_usd,
         countIf(is_paid AND isNull(told.cost_usd) AND 'unpriced' IN (cost_status, told_cost_status)) AS unpriced_calls,
-        sum(ifNull(told.cost_usd, 0) * gap_sign) AS cost_gap_usd
+        sum(ifNull(told.cost_usd, 0) * gap_sign) AS cost_gap_usd,
+        countIf(operation = 'execute_tool' AND status = 'ERROR'
+                AND match(concat(error_type, ' ', status_message), '(?i)time.?out|timed out|deadline')) AS timed_out_tool_spans,
+        countIf(operation = 'execute_tool' AND status = 'ERROR'
+                AND match(concat(error_type, ' ', status_message), '(?i)validation|json.?decode|schema|(invalid|missing|unexpected).{0,20}(argument|parameter|param|input)')) AS refused_tool_spans,
+        countIf(is_paid AND cost_status != 'no_usage' AND operation IN ('chat', 'text_completion', 'generate_content')
+                AND status != 'ERROR' AND told.output_tokens = 0 AND tool_call_count = 0) AS answers_without_tokens,
+        maxIf(tokens_in, is_paid) AS most_input_tokens,
+        argMinIf(prompt_version, place, prompt_version != '') AS told_prompt_version
     FROM told
     GROUP BY trace_id
 ) AS t
 LEFT JOIN judged ON judged.trace_id = t.trace_id
+LEFT JOIN (SELECT trace_id AS traits_of, most_turns, largest_share, unparsed_arguments, empty_outputs FROM traits) AS traits ON traits.traits_of = t.trace_id
 SETTINGS join_use_nulls = 0, compile_expressions = 0, compile_aggregate_expressions = 0

@@ -1,12 +1,17 @@
 -- What a trace tells of the quality of its answers and of its kind, for signals and built-in cohorts.
 ALTER TABLE traces
-    ADD COLUMN tool_timeouts UInt32 COMMENT 'tool spans that ended in a timeout',
-    ADD COLUMN invalid_tool_arguments UInt32 COMMENT 'tool calls whose arguments are no JSON or were refused by the tool as invalid',
-    ADD COLUMN empty_answers UInt32 COMMENT 'calls that ended well with no text, no refusal and no tool call',
-    ADD COLUMN largest_input_tokens UInt32 COMMENT 'tokens in of the largest call',
-    ADD COLUMN user_turns UInt32 COMMENT 'user messages in the longest input, 0 where content was not captured',
-    ADD COLUMN non_latin_share Float32 COMMENT 'largest share of non-Latin characters in a last user message, 0 where content was not captured',
-    ADD COLUMN prompt_version LowCardinality(String) COMMENT 'version of the prompt, as told on a span';
+    ADD COLUMN IF NOT EXISTS tool_timeouts UInt32 COMMENT 'tool spans that ended in a timeout',
+    ADD COLUMN IF NOT EXISTS invalid_tool_arguments UInt32 COMMENT 'tool calls whose arguments are no JSON or were refused by the tool as invalid',
+    ADD COLUMN IF NOT EXISTS empty_answers UInt32 COMMENT 'calls that ended well with no text, no refusal and no tool call',
+    ADD COLUMN IF NOT EXISTS largest_input_tokens UInt32 COMMENT 'tokens in of the largest call',
+    ADD COLUMN IF NOT EXISTS user_turns UInt32 COMMENT 'user messages in the longest input, 0 where content was not captured',
+    ADD COLUMN IF NOT EXISTS non_latin_share Float32 COMMENT 'largest share of non-Latin characters in a last user message, 0 where content was not captured',
+    ADD COLUMN IF NOT EXISTS prompt_version LowCardinality(String) COMMENT 'version of the prompt, as told on a span';
+
+ALTER TABLE spans
+    ADD COLUMN IF NOT EXISTS prompt_version LowCardinality(String)
+        MATERIALIZED arrayFirst(v -> v != '', [attributes['tollway.prompt.version'], attributes['gen_ai.prompt.version'], attributes['langfuse.observation.prompt.version'], attributes['prompt.version']])
+        COMMENT 'version of the prompt, kept apart so that the roll-up need not read all attributes';
 
 CREATE TABLE span_traits
 (
@@ -22,5 +27,5 @@ CREATE TABLE span_traits
 ENGINE = ReplacingMergeTree(ingested_at)
 PARTITION BY toDate(started_at)
 ORDER BY (trace_id, span_id)
-TTL toDateTime(started_at) + INTERVAL 30 DAY
+TTL toDateTime(started_at) + INTERVAL 400 DAY
 COMMENT 'What messages tell without being read again; one row a span that says more than nothing.';
