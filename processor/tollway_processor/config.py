@@ -14,19 +14,10 @@ from tollway_processor.ingest.config import BatchConfig, DeadLetterConfig
 from tollway_processor.logs import LogFormat
 from tollway_processor.receive.limits import ReceiveConfig
 from tollway_processor.signals.alerts.config import AlertsConfig
+from tollway_processor.signals.policy import SignalsConfig
 from tollway_processor.store.config import EngineConfig, ServerConfig
 
 DEFAULT_STORE = "chdb:tollway-data"
-
-
-class SignalsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is compared with what."""
-
-    baselines: dict[str, str] = {}
-    """Route to the variant others are compared with; default: the one that costs most a trace."""
-
-    window_days: int = 28
-    """Days of traces that a comparison takes in; older ones no longer count."""
 
 
 class SqlConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 -- Which traces of a candidate show a loss best?
--- Parameters: route, variant, cohort (* for all), metric (a signal's name), since_s (s since 1970,
+-- Parameters: route, dimension and side (what the candidate is: a variant, model, release or prompt),
+-- cohort (* for all), metric (a signal's name), since_s (s since 1970,
 -- UTC), limit.
 -- Result: trace_id, cohort, started_at (UTC), harm: how bad the metric is on this trace, in its own
 -- unit (1 where it is a yes or no); only traces where it is bad, the worst and newest first.
@@ -9,7 +10,10 @@ SELECT trace_id, cohort, started_at,
         startsWith({metric:String}, 'score:'), if(mapContains(scores, substring({metric:String}, 7)), 1 - scores[substring({metric:String}, 7)], 0),
         startsWith({metric:String}, 'outcome:'), toFloat64(outcomes[substring({metric:String}, 9)] > 0),
         {metric:String} = 'error', toFloat64(failed OR errors > 0),
-        {metric:String} IN ('truncated', 'empty'), toFloat64(truncated),
+        {metric:String} IN ('truncated'), toFloat64(truncated),
+        {metric:String} = 'empty', toFloat64(empty_answers),
+        {metric:String} = 'invalid_tool_arguments', toFloat64(invalid_tool_arguments),
+        {metric:String} = 'tool_timeout', toFloat64(tool_timeouts),
         {metric:String} = 'refused', toFloat64(refused),
         {metric:String} LIKE 'retry%', toFloat64(retries),
         {metric:String} = 'fallback', toFloat64(fallbacks),
@@ -19,7 +23,8 @@ SELECT trace_id, cohort, started_at,
         {metric:String} LIKE '%latency%', duration_ns / 1e6,
         0) AS harm
 FROM traces FINAL
-WHERE route = {route:String} AND variant = {variant:String}
+WHERE route = {route:String} AND multiIf({dimension:String} = 'variant', toString(variant), {dimension:String} = 'model', arrayStringConcat(models, '+'),
+                {dimension:String} = 'release', toString(service_version), {dimension:String} = 'prompt', toString(prompt_version), 'after') = {side:String}
     AND ({cohort:String} = '*' OR cohort = {cohort:String})
     AND started_at >= toDateTime({since_s:UInt32}, 'UTC') AND harm > 0
 ORDER BY harm DESC, started_at DESC, trace_id

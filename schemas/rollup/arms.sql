@@ -1,19 +1,84 @@
--- Sufficient statistics of every metric since a time, one arm a (route, cohort, variant).
--- Result: route, cohort, variant, metric, n, total, total_sq, clusters, cluster_total_sq,
--- cluster_cross, cluster_size_sq (as in route_stats.metrics).
+-- Sufficient statistics of every metric since a time, one row a (route, cohort, side, epoch).
+-- A side is what is compared: by {dimension} the variant, the model, the release (service.version),
+-- the prompt version, or the period before and after {split_s}. Clusters are sessions, else users,
+-- else single traces, whole over the window (over the epoch, where {epochs} has starts of epochs:
+-- one list of s since 1970, UTC, a route). A trace counts in its labelled cohort and in each
+-- built-in one. cost_per_success counts the traces that succeeded and sums the cost of all.
+-- Result: route, cohort, side, epoch, names, n, total, total_sq, clusters, cluster_total_sq,
+-- cluster_cross, cluster_size_sq (one entry a metric).
+WITH
+    long_sessions AS
+    (
+        SELECT route, session_id
+        FROM traces FINAL
+        WHERE route IN {routes:Array(String)} AND session_id != '' AND started_at >= toDateTime({since_s:UInt32}, 'UTC')
+        GROUP BY route, session_id
+        HAVING count() > 1
+    ),
+    traces_of AS
+    (
+        SELECT
+            route,
+            multiIf({dimension:String} = 'variant', toString(variant),
+                    {dimension:String} = 'model', arrayStringConcat(models, '+'),
+                    {dimension:String} = 'release', toString(service_version),
+                    {dimension:String} = 'prompt', toString(prompt_version),
+                    toUnixTimestamp(started_at) < {split_s:UInt32}, 'before', 'after') AS side,
+            multiIf(session_id != '', session_id, user_id != '', user_id, trace_id) AS cluster,
+            if(empty({epochs:Array(Array(UInt32))}), 0,
+               toUInt32(arrayCount(start -> start <= toUnixTimestamp(started_at), {epochs:Array(Array(UInt32))}[indexOf({routes:Array(String)}, route)]))) AS epoch,
+            arrayFilter((name, is_in) -> is_in,
+                        [toString(cohort), 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
+                        [true, largest_input_tokens >= {long_context_tokens:UInt32}, tool_calls > 0,
+                         user_turns > 1 OR (session_id != '' AND (route, session_id) IN (long_sessions)),
+                         non_latin_share >= {non_latin_share:Float64}]) AS cohorts,
+            failed OR errors > 0 AS has_error,
+            tool_calls > 0 OR tool_errors > 0 AS has_tools,
+            has_tools OR invalid_tool_arguments > 0 AS asked_tools,
+            toFloat64(ifNull(t.cost_usd, if(shadow_cost_usd > 0, shadow_cost_usd, 0))) AS paid,
+            paid > 0 AND unpriced_calls = 0 AS is_priced,
+            is_priced AND has_error + truncated + refused + empty_answers + arraySum(mapValues(score_fails)) = 0 AS is_success,
+            if(is_priced, paid, 0) AS usd,
+            if(is_priced, log(usd), 0) AS log_usd,
+            log(greatest(duration_ns, 1) / 1e6) AS log_ms,
+            isNotNull(ttft_ns) AS is_streamed,
+            if(is_streamed, log(greatest(ifNull(ttft_ns, 1), 1) / 1e6), 0) AS log_ttft,
+            log(greatest(input_tokens, 1)) AS log_input,
+            log(greatest(output_tokens, 1)) AS log_output,
+            truncated > 0 AS is_truncated, refused > 0 AS is_refused, empty_answers > 0 AS is_empty,
+            retries > 0 AS is_retried, retries >= 3 AS is_storm, fallbacks > 0 AS is_fallback,
+            tool_errors > 0 AS has_tool_error, tool_timeouts > 0 AS has_timeout, invalid_tool_arguments > 0 AS has_invalid,
+            toFloat64(tool_calls) AS tools, input_tokens > 0 AS has_input, output_tokens > 0 AS has_output
+        FROM traces AS t FINAL
+        WHERE route IN {routes:Array(String)} AND started_at >= toDateTime({since_s:UInt32}, 'UTC')
+    ),
+    clusters_of AS
+    (
+        SELECT
+            route, side, cohort, epoch, cluster,
+            arrayMap(x -> toFloat64(x), [count(), sum(has_tools), sum(asked_tools), sum(is_priced), sum(is_success), sum(is_streamed), sum(has_input), sum(has_output)]) AS counts,
+            [counts[1], counts[1], counts[1], counts[1], counts[1], counts[1], counts[1], counts[2], counts[2], counts[3],
+             counts[1], counts[4], counts[4], counts[5], counts[1], counts[6], counts[7], counts[8]] AS n_g,
+            arrayMap(x -> toFloat64(x), [sum(has_error), sum(is_truncated), sum(is_refused), sum(is_empty), sum(is_retried), sum(is_storm), sum(is_fallback),
+             sum(has_tool_error), sum(has_timeout), sum(has_invalid)]) AS events,
+            arrayConcat(events, [sum(tools), sum(log_usd), sum(usd), sum(usd), sum(log_ms), sum(log_ttft), sum(log_input), sum(log_output)]) AS s_g,
+            arrayConcat(events, [sum(tools * tools), sum(log_usd * log_usd), sum(usd * usd), sum(usd * usd), sum(log_ms * log_ms),
+             sum(log_ttft * log_ttft), sum(log_input * log_input), sum(log_output * log_output)]) AS q_g
+        FROM traces_of
+        ARRAY JOIN cohorts AS cohort
+        WHERE side != ''
+        GROUP BY route, side, cohort, epoch, cluster
+    )
 SELECT
-    route, cohort, variant, metric, sum(n) AS n, sum(total) AS total, sum(total_sq) AS total_sq,
-    sum(clusters) AS clusters, sum(cluster_total_sq) AS cluster_total_sq,
-    sum(cluster_cross) AS cluster_cross, sum(cluster_size_sq) AS cluster_size_sq
-FROM
-(
-    SELECT route, cohort, variant, metrics.name, metrics.n, metrics.total, metrics.total_sq, metrics.clusters,
-           metrics.cluster_total_sq, metrics.cluster_cross, metrics.cluster_size_sq
-    FROM route_stats FINAL
-    WHERE route IN {routes:Array(String)} AND bucket >= toDateTime({since_s:UInt32}, 'UTC') AND traces > 0
-)
-ARRAY JOIN
-    metrics.name AS metric, metrics.n AS n, metrics.total AS total, metrics.total_sq AS total_sq, metrics.clusters AS clusters,
-    metrics.cluster_total_sq AS cluster_total_sq, metrics.cluster_cross AS cluster_cross, metrics.cluster_size_sq AS cluster_size_sq
-GROUP BY route, cohort, variant, metric
-ORDER BY route, cohort, variant, metric
+    route, cohort, side, epoch,
+    ['error', 'truncated', 'refused', 'empty', 'retried', 'retry_storm', 'fallback', 'tool_error', 'tool_timeout',
+     'invalid_tool_arguments', 'tool_calls', 'log_cost_usd', 'cost_usd', 'cost_per_success', 'log_duration_ms',
+     'log_ttft_ms', 'log_input_tokens', 'log_output_tokens'] AS names,
+    sumForEach(n_g) AS n, sumForEach(s_g) AS total, sumForEach(q_g) AS total_sq,
+    sumForEach(arrayMap(x -> toFloat64(x > 0), n_g)) AS clusters,
+    sumForEach(arrayMap(s -> s * s, s_g)) AS cluster_total_sq,
+    sumForEach(arrayMap((s, n) -> s * n, s_g, n_g)) AS cluster_cross,
+    sumForEach(arrayMap(n -> n * n, n_g)) AS cluster_size_sq
+FROM clusters_of
+GROUP BY route, cohort, side, epoch
+ORDER BY route, cohort, side, epoch

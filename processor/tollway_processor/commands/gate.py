@@ -7,11 +7,17 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from tollway_processor.commands.reader import reader, rows, since_s
+from tollway_processor.commands.reader import reader, since_s
 from tollway_processor.commands.tables import console
 from tollway_processor.config import Config
 from tollway_processor.errors import UsageError
-from tollway_processor.signals.arms import read_arms, read_rolled_back
+from tollway_processor.signals.arms import (
+    RouteArms,
+    Slice,
+    read_arms,
+    read_rolled_back,
+    store_query,
+)
 from tollway_processor.signals.evaluate import evaluate, variants
 from tollway_processor.signals.record import signal_rows
 from tollway_processor.signals.report import Report, html, markdown, table
@@ -30,7 +36,9 @@ def run_gate(
     """
     start_s = since_s(since)
     with reader(config) as source:
-        arms = read_arms(lambda sql, p: rows(source, sql, p), [route], start_s).get(route, {})
+        query = store_query(source.query)
+        cut = Slice(since_s=start_s)
+        arms = read_arms(query, [route], cut, config.signals).get(route, RouteArms({}))
         present = variants(arms)
         for variant in (baseline, candidate):
             if variant not in present:
@@ -40,16 +48,17 @@ def run_gate(
                 )
         if baseline == candidate:
             raise UsageError("--baseline and --candidate are the same variant")
-        rolled_back = read_rolled_back(lambda sql, p: rows(source, sql, p), [route], start_s)
+        rolled_back = read_rolled_back(query, [route], start_s)
         evaluation = evaluate(
             route,
             arms,
             baseline,
             candidate,
+            config=config.signals,
             was_rolled_back=(route, baseline, candidate) in rolled_back,
         )
         window = f"Traces of the last {since}" if since else "All traces"
-        report = read_report(lambda sql, p: rows(source, sql, p), evaluation, start_s, window)
+        report = read_report(query, evaluation, start_s, window)
     _print(report, format)
     return EXIT_CODES[str(evaluation.verdict.decision)]
 
@@ -65,7 +74,6 @@ def _print(report: Report, format: str) -> None:
 
 def _document(report: Report) -> dict[str, Any]:
     evaluation, verdict = report.evaluation, report.evaluation.verdict
-    needed = verdict.traces_needed
     return {
         "route": evaluation.route,
         "baseline": evaluation.baseline,
@@ -74,8 +82,8 @@ def _document(report: Report) -> dict[str, Any]:
         "reason": verdict.headline,
         "reasons": list(verdict.reasons),
         "cheaper_but_worse": verdict.cheaper_but_worse is not None,
-        "traces_needed": needed,
-        "days_needed": None if needed is None else report.days(needed),
+        "traces_needed": verdict.traces_needed,
+        "days_needed": evaluation.days_needed,
         "examples": [asdict(example) for example in report.examples],
         "signals": [
             {name: cell for name, cell in row.items() if name != "evaluated_at"}

@@ -1,19 +1,77 @@
-"""Reads arms (sufficient statistics) and earlier verdicts from a store, for evaluate.py."""
+"""Reads from a store what evaluate.py compares: arms, epochs, histograms, pairs, past verdicts."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+
 from tollway_processor import schema_files
-from tollway_processor.signals.evaluate import RouteArms
-from tollway_processor.signals.statistics import Arm
+from tollway_processor.signals.latency import Histogram
+from tollway_processor.signals.policy import SignalsConfig
+from tollway_processor.signals.statistics import Arm, PairCounts
+from tollway_processor.signals.traffic import Traffic, traffic_of
 from tollway_processor.store.client import Parameters
 
 # Runs a SELECT and returns its result in the format asked for: a store's, or the SQL door's.
-Query = Callable[[str, Parameters], list[dict[str, Any]]]
+Query = Callable[[str, Parameters, str], bytes]
+Key = tuple[str, str, str]  # (cohort, side, measured name)
+
+DIMENSIONS = ("variant", "model", "release", "prompt", "period")
+SUMS = (
+    "n", "total", "total_sq", "clusters", "cluster_total_sq", "cluster_cross", "cluster_size_sq",
+)  # fmt: skip
+_ROUTES_A_STATEMENT = 50  # bounds the engine's memory
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Which traces, and what divides them into sides."""
+
+    since_s: int
+    "Start, s since 1970, UTC."
+    dimension: str = "variant"
+    "variant, model, release, prompt or period (before and after split_s)."
+    split_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Mirrored answers to the same inputs on one cohort and metric."""
+
+    counts: PairCounts
+    differences: Arm
+    "Candidate minus baseline of each pair, clustered."
+    baseline_mean: float
+
+    def inverted(self) -> PairCounts:
+        """Return the counts of a good event: its absence is the bad one."""
+        told = self.counts
+        only = told.n - told.only_candidate_bad - told.only_baseline_bad - told.both_bad
+        return PairCounts(told.n, told.only_baseline_bad, told.only_candidate_bad, only)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteArms:
+    """What is known of one route's sides."""
+
+    arms: Mapping[Key, Arm]
+    epochs: Mapping[Key, Mapping[int, Arm]] = field(default_factory=dict)
+    "The arms within epochs of constant shares; empty while there is one epoch."
+    latency: Mapping[Key, Histogram] = field(default_factory=dict)
+    "(cohort, side, duration | ttft) to its histogram."
+    pairs: Mapping[tuple[str, str, str, str], Pairs] = field(default_factory=dict)
+    "(cohort, baseline, candidate, measured name) to mirrored pairs."
+    traffic: Traffic = field(default_factory=Traffic)
+
+
+def store_query(query: Callable[..., bytes]) -> Query:
+    """Return a Query from a `query(sql, parameters, format=…)` of a store or reader."""
+    return lambda sql, parameters, form: query(sql, parameters, format=form)
 
 
 def decoded_rows(result: bytes) -> list[dict[str, Any]]:
@@ -21,22 +79,99 @@ def decoded_rows(result: bytes) -> list[dict[str, Any]]:
     return list(json.loads(result)["data"]) if result else []
 
 
-def read_arms(query: Query, routes: Sequence[str], since_s: int) -> dict[str, RouteArms]:
-    """Return the arms of each route since a time (s since 1970, UTC)."""
-    parameters: Parameters = {"routes": list(routes), "since_s": max(since_s, 0)}
-    by_route: dict[str, dict[tuple[str, str, str], Arm]] = defaultdict(dict)
-    for row in query(schema_files.text("rollup/arms.sql"), parameters):
-        key = (row["cohort"], row["variant"], row["metric"])
-        by_route[row["route"]][key] = Arm(
-            n=int(row["n"]),
-            total=float(row["total"]),
-            total_sq=float(row["total_sq"]),
-            clusters=int(row["clusters"]),
-            cluster_total_sq=float(row["cluster_total_sq"]),
-            cluster_cross=float(row["cluster_cross"]),
-            cluster_size_sq=float(row["cluster_size_sq"]),
+def read_arms(
+    query: Query, routes: Sequence[str], cut: Slice, config: SignalsConfig | None = None
+) -> dict[str, RouteArms]:
+    """Return what is known of each route that has traces in the slice."""
+    config = config or SignalsConfig()
+    found: dict[str, RouteArms] = {}
+    for start in range(0, len(routes), _ROUTES_A_STATEMENT):
+        some = list(routes[start : start + _ROUTES_A_STATEMENT])
+        found.update(_read(query, some, cut, config))
+    return found
+
+
+def _read(
+    query: Query, routes: list[str], cut: Slice, config: SignalsConfig
+) -> dict[str, RouteArms]:
+    parameters = _parameters(routes, cut, config)
+    traffic = traffic_of(_rows(query, "traffic", parameters))
+    arms = _arms(query, parameters)
+    starts = {route: told.epoch_starts() for route, told in traffic.items()}
+    changing = [route for route in routes if starts.get(route)]
+    epochs: dict[str, dict[Key, dict[int, Arm]]] = {}
+    if changing:
+        cuts = {"routes": changing, "epochs": [starts[route] for route in changing]}
+        for route, (key, epoch, arm) in _cut_arms(query, {**parameters, **cuts}):
+            epochs.setdefault(route, {}).setdefault(key, {})[epoch] = arm
+    latency = _latency(query, parameters)
+    return {
+        route: RouteArms(
+            of_route,
+            epochs.get(route, {}),
+            latency.get(route, {}),
+            {},
+            traffic.get(route, Traffic()),
         )
-    return dict(by_route)
+        for route, of_route in arms.items()
+    }
+
+
+def _parameters(routes: list[str], cut: Slice, config: SignalsConfig) -> dict[str, object]:
+    return {
+        "routes": routes,
+        "since_s": max(cut.since_s, 0),
+        "dimension": cut.dimension,
+        "split_s": cut.split_s,
+        "epochs": [],
+        "long_context_tokens": config.long_context_tokens,
+        "non_latin_share": config.non_latin_share,
+        "outcome_until_s": int(time.time()) - config.outcome_delay_s,
+    }
+
+
+def _arms(query: Query, parameters: Parameters) -> dict[str, dict[Key, Arm]]:
+    found: dict[str, dict[Key, Arm]] = {}
+    for route, (key, _, arm) in _cut_arms(query, parameters):
+        found.setdefault(route, {})[key] = arm
+    return found
+
+
+def _cut_arms(query: Query, parameters: Parameters) -> Iterator[tuple[str, tuple[Key, int, Arm]]]:
+    for row in _rows(query, "arms", parameters):
+        sums = zip(*(row[name] for name in SUMS), strict=True)
+        for name, values in zip(row["names"], sums, strict=True):
+            if values[0]:
+                yield row["route"], ((row["cohort"], row["side"], name), row["epoch"], _arm(values))
+    for row in _rows(query, "named_arms", parameters):
+        key = (row["cohort"], row["side"], row["metric"])
+        yield row["route"], (key, row["epoch"], _arm([row[name] for name in SUMS]))
+
+
+def _arm(values: Sequence[float]) -> Arm:
+    n, total, total_sq, clusters, *rest = values
+    return Arm(int(n), total, total_sq, int(clusters), *rest)
+
+
+def _latency(query: Query, parameters: Parameters) -> dict[str, dict[Key, Histogram]]:
+    found: dict[str, dict[Key, Histogram]] = {}
+    for row in _rows(query, "latency_bins", parameters):
+        key = (row["cohort"], row["side"], row["measure"])
+        found.setdefault(row["route"], {})[key] = Histogram(row["bins"], row["counts"])
+    return found
+
+
+def _rows(query: Query, name: str, parameters: Parameters) -> Iterable[dict[str, Any]]:
+    """Yield the rows of schemas/rollup/NAME.sql, read by columns: rows are large here."""
+    result = query(schema_files.text(f"rollup/{name}.sql"), parameters, "ArrowStream")
+    if not result:
+        return
+    with pa.ipc.open_stream(result) as reader:
+        for batch in reader:
+            names = batch.schema.names
+            columns = [column.to_pylist() for column in batch.columns]
+            for cells in zip(*columns, strict=True):
+                yield dict(zip(names, cells, strict=True))
 
 
 def read_rolled_back(
@@ -44,5 +179,5 @@ def read_rolled_back(
 ) -> set[tuple[str, str, str]]:
     """Return (route, baseline, candidate) of every ROLLBACK since a time: it stays one."""
     parameters: Parameters = {"routes": list(routes), "since_s": max(since_s, 0)}
-    rows = query(schema_files.text("rollup/rolled_back.sql"), parameters)
+    rows = _rows(query, "rolled_back", parameters)
     return {(row["route"], row["baseline"], row["candidate"]) for row in rows}

@@ -48,11 +48,7 @@ class SignalsLoop:
         self._outbox = outbox
         self._alerted = alerted
         self._standing = Standing(store, counters)
-        self._evaluator = Evaluator(
-            store,
-            baselines=config.signals.baselines,
-            window_days=config.signals.window_days,
-        )
+        self._evaluator = Evaluator(store, config.signals)
         self._interval_s = config.rollup_interval_s
         self._waiting = _unevaluated(store)
         self._evaluated_at = 0.0

@@ -18,12 +18,7 @@ _LARGEST = 1e300  # JSON and SQL tools trip over infinities
 
 def signal_rows(evaluation: Evaluation, evaluated_at: str) -> Iterator[dict[str, Any]]:
     """Yield the evaluation's rows of route_signals, the alarm's last; logs as they are."""
-    head = {
-        "evaluated_at": evaluated_at,
-        "route": evaluation.route,
-        "baseline": evaluation.baseline,
-        "candidate": evaluation.candidate,
-    }
+    head = _head(evaluation, evaluated_at)
     for measured in evaluation.measured:
         yield {**head, **_signal(measured)}
     for cohort in losing_cohorts(evaluation):
@@ -32,17 +27,34 @@ def signal_rows(evaluation: Evaluation, evaluated_at: str) -> Iterator[dict[str,
 
 def verdict_row(evaluation: Evaluation, evaluated_at: str) -> dict[str, Any]:
     """Return the evaluation's row of route_verdicts."""
-    verdict = evaluation.verdict
+    verdict, ratio = evaluation.verdict, evaluation.sample_ratio
+    return {
+        **_head(evaluation, evaluated_at),
+        "verdict": str(verdict.decision),
+        "cheaper_but_worse": verdict.cheaper_but_worse is not None,
+        "observational": evaluation.is_observational,
+        "e_value": _finite(verdict.log_e_rollback),
+        "reason": verdict.headline,
+        "is_paired": evaluation.is_paired,
+        "traces_needed": verdict.traces_needed,
+        "days_needed": evaluation.days_needed,
+        "declared_share": ratio.declared if ratio else None,
+        "realised_share": _finite(ratio.realised) if ratio else None,
+        "is_ratio_mismatch": ratio is not None and ratio.is_mismatch,
+        "multiplicity": evaluation.multiplicity,
+        "reasons": list(verdict.reasons),
+    }
+
+
+def _head(evaluation: Evaluation, evaluated_at: str) -> dict[str, Any]:
+    dimension = evaluation.dimension
+    prefix = "" if dimension == "variant" else f"{dimension}:"
     return {
         "evaluated_at": evaluated_at,
         "route": evaluation.route,
-        "baseline": evaluation.baseline,
-        "candidate": evaluation.candidate,
-        "verdict": str(verdict.decision),
-        "cheaper_but_worse": verdict.cheaper_but_worse is not None,
-        "observational": True,
-        "e_value": _finite(verdict.log_e_rollback),
-        "reason": verdict.headline,
+        "baseline": prefix + evaluation.baseline,
+        "candidate": prefix + evaluation.candidate,
+        "dimension": dimension,
     }
 
 
@@ -69,9 +81,12 @@ def _signal(measured: Measured) -> dict[str, Any]:
         "kind": "rate" if comparison is None else _kind(comparison.method),
         "state": str(signal.state),
         "unit": measured.unit,
-        "guardrail": signal.role is Role.GUARDRAIL,
-        "reason": describe(signal),
+        "guardrail": signal.role is Role.GUARDRAIL and signal.has_weight,
         **_nothing_measured(),
+        "role": str(signal.role),
+        "matters": signal.has_weight,
+        "nature": str(signal.nature),
+        "reason": measured.reason,
     }
     if comparison is None:
         return row
@@ -79,16 +94,20 @@ def _signal(measured: Measured) -> dict[str, Any]:
         "baseline_value": _finite(comparison.baseline),
         "candidate_value": _finite(comparison.candidate),
         "harm": _finite(comparison.difference),
+        "pooled_harm": _finite(measured.reversal.pooled) if measured.reversal else None,
         "lower": _finite(comparison.lower),
         "upper": _finite(comparison.upper),
-        "margin": comparison.criteria.margin,
+        "margin": _finite(comparison.criteria.margin),
         "baseline_n": int(comparison.sizes.n_baseline),
         "candidate_n": int(comparison.sizes.n_candidate),
         "baseline_clusters": int(comparison.sizes.clusters_baseline),
         "candidate_clusters": int(comparison.sizes.clusters_candidate),
         "e_regressed": _finite(comparison.evidence.log_e_regressed),
         "e_held": _finite(comparison.evidence.log_e_held),
+        "e_improved": _finite(comparison.evidence.log_e_improved),
         "traces_needed": comparison.traces_needed,
+        "days_needed": measured.days_needed,
+        "design_effect": _finite(comparison.design_effect),
     }
 
 
@@ -119,8 +138,10 @@ def _alarm(evaluation: Evaluation, cohort: str | None) -> dict[str, Any]:
         "state": ALARM,
         "unit": "",
         "guardrail": False,
-        "reason": alarm_words(evaluation, cohort),
         **_nothing_measured(),
+        "nature": "quality",
+        "matters": True,
+        "reason": alarm_words(evaluation, cohort),
         "baseline_n": int(worst.sizes.n_baseline) if worst else 0,
         "candidate_n": int(worst.sizes.n_candidate) if worst else 0,
     }
@@ -134,7 +155,14 @@ def _nothing_measured() -> dict[str, Any]:
         **dict.fromkeys(counts, 0),
         "e_regressed": 0.0,
         "e_held": 0.0,
+        "e_improved": 0.0,
+        "pooled_harm": None,
         "traces_needed": None,
+        "days_needed": None,
+        "role": str(Role.WATCHED),
+        "matters": False,
+        "nature": "quality",
+        "design_effect": 1.0,
     }
 
 
@@ -145,4 +173,5 @@ def _kind(method: str) -> str:
 def _finite(value: float) -> float:
     if math.isnan(value):
         return 0.0
-    return max(-_LARGEST, min(_LARGEST, value))
+    # The engine adds in any order: the last digits are not the same from one look to the next.
+    return float(f"{max(-_LARGEST, min(_LARGEST, value)):.9g}")

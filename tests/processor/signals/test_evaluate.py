@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tollway_processor.signals.arms import RouteArms
 from tollway_processor.signals.evaluate import dearest, evaluate, losing_cohorts, variants
 from tollway_processor.signals.record import signal_rows, verdict_row
 from tollway_processor.signals.statistics import Arm, Decision, rate_arm
@@ -33,7 +34,7 @@ BROKEN = {"teacher_bad": (60, 6), "student_bad": (60, 60)}
 
 
 def test_student_broken_on_a_rare_cohort_is_cheaper_but_worse_there():
-    evaluation = evaluate("refunds", route(**BROKEN), "teacher", "student")
+    evaluation = evaluate("refunds", RouteArms(route(**BROKEN)), "teacher", "student")
     assert evaluation.verdict.decision is Decision.ROLLBACK
     assert list(losing_cohorts(evaluation)) == ["rare"]
     rows = list(signal_rows(evaluation, "2026-01-01 00:00:00.000"))
@@ -48,7 +49,7 @@ def test_student_broken_on_a_rare_cohort_is_cheaper_but_worse_there():
 
 def test_equal_student_raises_no_alarm():
     evaluation = evaluate(
-        "refunds", route(teacher_bad=(60, 6), student_bad=(60, 6)), "teacher", "student"
+        "refunds", RouteArms(route(teacher_bad=(60, 6), student_bad=(60, 6))), "teacher", "student"
     )
     assert evaluation.verdict.decision is not Decision.ROLLBACK
     assert evaluation.verdict.cheaper_but_worse is None
@@ -56,27 +57,27 @@ def test_equal_student_raises_no_alarm():
 
 def test_healthy_student_with_enough_traffic_is_promoted():
     arms = route(teacher_bad=(400, 200), student_bad=(400, 200), easy_n=8000, rare_n=4000)
-    evaluation = evaluate("refunds", arms, "teacher", "student")
+    evaluation = evaluate("refunds", RouteArms(arms), "teacher", "student")
     assert verdict_row(evaluation, "t")["verdict"] == "PROMOTE"
 
 
 def test_metric_of_one_side_never_passes():
     arms = route(teacher_bad=(400, 200), student_bad=(400, 200), easy_n=8000, rare_n=4000)
     arms["easy", "teacher", "score_fail:groundedness"] = rates(8000, 1)
-    evaluation = evaluate("refunds", arms, "teacher", "student")
+    evaluation = evaluate("refunds", RouteArms(arms), "teacher", "student")
     assert evaluation.verdict.decision is Decision.HOLD
 
 
 def test_verdict_of_rollback_stays():
     arms = route(teacher_bad=(400, 200), student_bad=(400, 200), easy_n=8000, rare_n=4000)
-    evaluation = evaluate("refunds", arms, "teacher", "student", was_rolled_back=True)
+    evaluation = evaluate("refunds", RouteArms(arms), "teacher", "student", was_rolled_back=True)
     assert evaluation.verdict.decision is Decision.ROLLBACK
 
 
 def test_outcome_that_one_side_never_had_is_a_rate_of_zero():
     arms = route(teacher_bad=(60, 6), student_bad=(60, 6))
     arms["rare", "student", "outcome:escalation"] = Arm(150, 60, 60, 150, 60, 60, 150)
-    evaluation = evaluate("refunds", arms, "teacher", "student")
+    evaluation = evaluate("refunds", RouteArms(arms), "teacher", "student")
     (row,) = [
         row for row in signal_rows(evaluation, "t")
         if (row["cohort"], row["metric"]) == ("rare", "outcome:escalation")
@@ -92,7 +93,7 @@ def test_fewer_good_outcomes_are_the_harm(outcome, state):
     for variant, times in (("teacher", 900), ("student", 450)):
         arms["easy", variant, outcome] = Arm(1500, times, times, 1500, times, times, 1500)
         arms["easy", variant, "error"] = Arm(1500, 0, 0, 1500, 0, 0, 1500)
-    evaluation = evaluate("refunds", arms, "teacher", "student")
+    evaluation = evaluate("refunds", RouteArms(arms), "teacher", "student")
     (row,) = [
         row
         for row in signal_rows(evaluation, "t")
@@ -102,5 +103,5 @@ def test_fewer_good_outcomes_are_the_harm(outcome, state):
 
 
 def test_baseline_by_default_is_the_variant_that_costs_most():
-    arms = route(**BROKEN)
+    arms = RouteArms(route(**BROKEN))
     assert (variants(arms), dearest(arms)) == (["student", "teacher"], "teacher")

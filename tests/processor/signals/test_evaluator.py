@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tollway_processor.signals.evaluator import Evaluator
+from tollway_processor.signals.policy import SignalsConfig
 from tollway_processor.signals.rollup import Rollup
 
 
@@ -73,7 +74,7 @@ def test_spans_sent_three_times_change_no_signal(otlp, store, rollup):
 
 def test_declared_baseline_wins_over_the_dearest(otlp, store, rollup):
     otlp.send(*play(otlp, "declared"))
-    Evaluator(store, baselines={"declared": "student"}).run(rollup.run())
+    Evaluator(store, SignalsConfig(baselines={"declared": "student"})).run(rollup.run())
     (verdict,) = written(store, "latest_route_verdicts", "declared")
     assert (verdict["baseline"], verdict["candidate"]) == ("student", "teacher")
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from tollway_processor.signals.alerts.changes import Alert, Key, Told, find_changes
+from tollway_processor.signals.arms import store_query
 from tollway_processor.signals.evaluate import Evaluation
 from tollway_processor.signals.report.facts import worst_traces
 from tollway_processor.store.client import Store
@@ -23,6 +24,7 @@ class Outbox:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._query = store_query(store.query)
 
     def raise_alerts(self, evaluations: Iterable[Evaluation], since_s: int) -> list[Alert]:
         """Write what the evaluations change, with example traces since a time; return it.
@@ -35,7 +37,7 @@ class Outbox:
         for evaluation in evaluations:
             for change in find_changes(evaluation, told):
                 found = (
-                    worst_traces(self._store.rows, evaluation, change.signal, since_s)
+                    worst_traces(self._query, evaluation, change.signal, since_s)
                     if change.signal is not None
                     else []
                 )

@@ -55,8 +55,6 @@ class Report:
     """When it was made, in words (UTC)."""
     window: str = ""
     """Which traces it takes in, in words."""
-    traces_a_day: float | None = None
-    """Candidate traces a day at the present rate; None unknown."""
     examples: tuple[Example, ...] = ()
     sql: str = ""
     """A statement that shows the traces behind the decision."""
@@ -71,10 +69,6 @@ class Report:
     def signals(self) -> list[Signal]:
         """All signals, the worst first."""
         return ordered(measured.signal for measured in self.evaluation.measured)
-
-    def days(self, traces: int) -> float | None:
-        """Return how many days it takes until so many more candidate traces have come."""
-        return traces / self.traces_a_day if self.traces_a_day else None
 
 
 def ordered(signals: Iterable[Signal]) -> list[Signal]:

@@ -1,4 +1,4 @@
-"""Reads from the store what a report tells beside the evaluation: traffic and example traces."""
+"""Reads from the store what a report tells beside the evaluation: example traces."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from tollway_processor import schema_files
-from tollway_processor.signals.arms import Query
+from tollway_processor.signals.arms import Query, decoded_rows
 from tollway_processor.signals.evaluate import Evaluation
 from tollway_processor.signals.record import WHOLE_ROUTE
 from tollway_processor.signals.report.document import Example, Report
+from tollway_processor.signals.sides import BUILT_IN
 from tollway_processor.signals.statistics import Signal, State
 
 EXAMPLES = 5  # traces shown for one loss
 _LOSSES = 3  # losses that examples are shown for
-_SHORTEST_DAYS = 0.5  # of less traffic no daily rate is told: a test run is no day
 
 
 def read_report(query: Query, evaluation: Evaluation, since_s: int, window: str) -> Report:
@@ -22,17 +22,10 @@ def read_report(query: Query, evaluation: Evaluation, since_s: int, window: str)
 
     window: which traces these are, in words.
     """
-    since_s = max(since_s, 0)
-    parameters = {
-        "route": evaluation.route, "variant": evaluation.candidate, "since_s": since_s,
-    }  # fmt: skip
-    (traffic,) = query(schema_files.text("queries/candidate_traffic.sql"), parameters)
-    days = float(traffic["days"])
     return Report(
         evaluation=evaluation,
         made_at=f"Made {datetime.now(UTC):%-d %B %Y, %H:%M} UTC",
         window=window,
-        traces_a_day=float(traffic["traces"]) / days if days >= _SHORTEST_DAYS else None,
         examples=tuple(_examples(query, evaluation, since_s)),
         sql=_statement(evaluation),
     )
@@ -43,13 +36,16 @@ def worst_traces(
 ) -> list[Example]:
     """Return the candidate's traces that show a loss best, the worst first."""
     cohort = WHOLE_ROUTE if signal.cohort is None else signal.cohort
+    is_labelled = not cohort.startswith(BUILT_IN)
     parameters = {
-        "route": evaluation.route, "variant": evaluation.candidate, "cohort": cohort,
+        "route": evaluation.route, "side": evaluation.candidate,
+        "dimension": evaluation.dimension, "cohort": cohort if is_labelled else WHOLE_ROUTE,
         "metric": signal.metric, "since_s": max(since_s, 0), "limit": limit,
     }  # fmt: skip
+    found = decoded_rows(query(schema_files.text("queries/worst_traces.sql"), parameters, "JSON"))
     return [
         Example(str(row["trace_id"]), str(row["cohort"]), signal.metric, f"{float(row['harm']):g}")
-        for row in query(schema_files.text("queries/worst_traces.sql"), parameters)
+        for row in found
     ]
 
 

@@ -71,8 +71,8 @@ def _facts(report: Report) -> str:
     needed = report.evaluation.verdict.traces_needed
     facts = [report.window, report.made_at]
     if needed:
-        days = report.days(needed)
-        soon = f", {days:,.1f} days at the present rate" if days is not None else ""
+        days = report.evaluation.days_needed
+        soon = f", {days:,.1f} days at the present rate" if days else ""
         facts.append(f"About {needed:,} more candidate traces until all is decided{soon}")
     return ". ".join(fact for fact in facts if fact)
 

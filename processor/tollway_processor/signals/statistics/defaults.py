@@ -97,24 +97,28 @@ DEFAULTS: dict[str, MetricDefault] = {
     "tool_timeout": MetricDefault(
         Method.RATE,
         _rate(0.02, 0.005),
+        role=Role.TRIPWIRE,
         prior_rate=0.01,
         reason="A timeout costs the user the whole wait and mostly the answer too.",
     ),
     "retry": MetricDefault(
         Method.RATE,
         _rate(0.03, 0.01),
+        role=Role.TRIPWIRE,
         prior_rate=0.05,
         reason="A retry costs money and time and mostly heals; wider than errors.",
     ),
     "retry_storm": MetricDefault(
         Method.RATE,
         _rate(0.01, 0.003),
+        role=Role.TRIPWIRE,
         prior_rate=0.005,
         reason="A trace that retries again and again multiplies its cost; it should not happen.",
     ),
     "fallback": MetricDefault(
         Method.RATE,
         _rate(0.03, 0.01),
+        role=Role.TRIPWIRE,
         prior_rate=0.03,
         reason="Each fallback pays twice; three points eat a tenth of a 70 % saving at most.",
     ),
@@ -147,6 +151,14 @@ DEFAULTS: dict[str, MetricDefault] = {
         nature=Nature.LATENCY,
         reason="The share of traces slower than the baseline's frozen p95 is 5 % by "
         "construction; the margin lets it double. Finds slow tails that a median hides.",
+    ),
+    "ttft_above_p95": MetricDefault(
+        Method.RATE,
+        _rate(0.05, 0.02),
+        prior_rate=0.05,
+        nature=Nature.LATENCY,
+        role=Role.TRIPWIRE,
+        reason="As for latency; a slow first token is felt, a slow answer is waited for.",
     ),
     "latency_above_p99": MetricDefault(
         Method.RATE,

@@ -8,6 +8,7 @@ minimum of 50 traces, 100 for HELD, belongs to the method. Rates have their own 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .arms import Arm
@@ -44,23 +45,25 @@ def compare_mean(
     worse: str = "higher",
     is_log: bool = False,
     value_range: tuple[float, float] | None = None,
+    epochs: Sequence[tuple[Arm, Arm]] = (),
 ) -> Comparison:
     """Compare means; a positive difference says that the candidate is worse.
 
     worse: "higher" (cost) or "lower" (groundedness), the direction of harm.
     is_log: the arms hold natural logarithms, margin 0.1 reads "10 % more"; see Comparison.ratio.
     value_range: smallest and largest possible value, for scores; HELD then allows for rare bad
-    values that were not seen yet. Raises ValueError for another `worse`.
+    values that were not seen yet. epochs: the same traces (baseline, candidate) cut where the
+    traffic share changed, default one epoch. Raises ValueError for another `worse`.
     """
     sign = harm_sign(worse)
-    effect = mean_effect(baseline, candidate, value_range)
+    effect = mean_effect(baseline, candidate, value_range, epochs)
     return mean_comparison(
         replace(effect, difference=sign * effect.difference),
         Sizes.of(baseline, candidate),
         criteria,
         method="log_mean" if is_log else "mean",
         baseline=baseline.mean,
-        candidate=candidate.mean,
+        candidate=baseline.mean + effect.difference if epochs else candidate.mean,
         worse=worse,
         design_effect=max(baseline.design_effect(), candidate.design_effect()),
     )
@@ -74,15 +77,52 @@ def harm_sign(worse: str) -> int:
 
 
 def mean_effect(
-    baseline: Arm, candidate: Arm, value_range: tuple[float, float] | None = None
+    baseline: Arm,
+    candidate: Arm,
+    value_range: tuple[float, float] | None = None,
+    epochs: Sequence[tuple[Arm, Arm]] = (),
 ) -> MeanEffect:
-    """Return candidate minus baseline and its variances, 0 everywhere while an arm is empty."""
+    """Return candidate minus baseline and its variances, 0 everywhere while an arm is empty.
+
+    Over epochs the differences within each are averaged, weighted n_b n_c / (n_b + n_c).
+    """
     if not baseline.n or not candidate.n:
         return MeanEffect(0.0, 0.0, 0.0)
+    shared = [pair for pair in epochs if pair[0].n and pair[1].n]
+    if len(shared) > 1:
+        return _effect_over_epochs(baseline, candidate, shared, value_range)
     base, own = baseline.variance_of_mean(), candidate.variance_of_mean()
     larger = max(own, base * baseline.n / candidate.n)
     unseen = _unseen_variance(baseline, value_range) + _unseen_variance(candidate, value_range)
     return MeanEffect(candidate.mean - baseline.mean, own + base, larger + base + unseen)
+
+
+def _effect_over_epochs(
+    baseline: Arm,
+    candidate: Arm,
+    epochs: Sequence[tuple[Arm, Arm]],
+    value_range: tuple[float, float] | None,
+) -> MeanEffect:
+    weights = [b.n * c.n / (b.n + c.n) for b, c in epochs]
+    total = math.fsum(weights)
+    shares = [weight / total for weight in weights]
+    difference = math.fsum(w * (c.mean - b.mean) for w, (b, c) in zip(shares, epochs, strict=True))
+    # One unit variance an arm, from within epochs, since a short one has too few traces of its own.
+    base = _unit_variance([b for b, _ in epochs]) * baseline.design_effect()
+    own = _unit_variance([c for _, c in epochs]) * candidate.design_effect()
+    spread_b = math.fsum(w * w / b.n for w, (b, _) in zip(shares, epochs, strict=True))
+    spread_c = math.fsum(w * w / c.n for w, (_, c) in zip(shares, epochs, strict=True))
+    unseen = _unseen_variance(baseline, value_range) + _unseen_variance(candidate, value_range)
+    return MeanEffect(
+        difference,
+        own * spread_c + base * spread_b,
+        max(own, base) * spread_c + base * spread_b + unseen,
+    )
+
+
+def _unit_variance(arms: Sequence[Arm]) -> float:
+    freedom = sum(max(arm.n - 1, 0) for arm in arms)
+    return math.fsum(arm.variance() * max(arm.n - 1, 0) for arm in arms) / max(freedom, 1)
 
 
 def _unseen_variance(arm: Arm, value_range: tuple[float, float] | None) -> float:

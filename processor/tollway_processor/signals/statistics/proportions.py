@@ -103,16 +103,14 @@ class Bet(NamedTuple):
     def candidate(self, bound: float) -> float | None:
         """Return the candidate's rate, None where no rate lies beyond the bound.
 
-        A rate may fall to a quarter of the baseline's and rise to a quarter of its distance from
-        1; what the shift would add is cut off, so that rare events keep all their bets.
+        A rate stays between a quarter of the baseline's and a quarter of its distance from 1;
+        what the shift would add is cut off, so that rare events keep all their bets, and bounds
+        that lie beyond any rate near the baseline's have bets too.
         """
         limit = self.baseline + bound
-        rate = limit + self.shift
-        if self.shift < 0:
-            rate = max(rate, self.baseline / 4)
-            return rate if rate < min(limit, 1 - _EDGE) else None
-        rate = min(rate, 1 - (1 - self.baseline) / 4)
-        return rate if rate > max(limit, _EDGE) else None
+        rate = min(max(limit + self.shift, self.baseline / 4), 1 - (1 - self.baseline) / 4)
+        is_beyond = rate < limit if self.shift < 0 else rate > limit
+        return rate if is_beyond else None
 
 
 def place_bets(bases: Iterable[BaseRate], shifts: Iterable[tuple[float, float]]) -> list[Bet]:

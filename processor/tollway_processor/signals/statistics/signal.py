@@ -18,6 +18,8 @@ class Role(StrEnum):
 
     GUARDRAIL = "guardrail"
     "Must hold: a regression rolls back, a gap in the data blocks."
+    TRIPWIRE = "tripwire"
+    "A regression rolls back; a gap in the data does not block."
     GOAL = "goal"
     "What the candidate is for: a regression blocks, nothing is required."
     WATCHED = "watched"

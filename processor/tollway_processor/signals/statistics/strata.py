@@ -31,6 +31,8 @@ class Stratum:
     weight: float
     baseline: Arm
     candidate: Arm
+    epochs: tuple[tuple[Arm, Arm], ...] = ()
+    "The same traces (baseline, candidate) cut where the traffic share changed; one epoch if empty."
 
     @property
     def has_both(self) -> bool:
@@ -134,6 +136,9 @@ def _with_squares(stratum: Stratum) -> Stratum:
         stratum,
         baseline=replace(baseline, total_sq=baseline.total),
         candidate=replace(candidate, total_sq=candidate.total),
+        epochs=tuple(
+            (replace(b, total_sq=b.total), replace(c, total_sq=c.total)) for b, c in stratum.epochs
+        ),
     )
 
 
@@ -145,7 +150,7 @@ def _stratum_effect(
     stratum: Stratum, overall: tuple[Arm, Arm], limits: tuple[float, float] | None
 ) -> MeanEffect:
     """Return the effect within one cohort, small cohorts borrowing the arm's larger variance."""
-    effect = mean_effect(stratum.baseline, stratum.candidate, limits)
+    effect = mean_effect(stratum.baseline, stratum.candidate, limits, stratum.epochs)
     borrowed = 0.0
     for arm, whole in zip((stratum.baseline, stratum.candidate), overall, strict=True):
         if arm.n < _TRUSTED_TRACES:

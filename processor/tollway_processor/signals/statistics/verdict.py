@@ -25,6 +25,7 @@ Key = tuple[str, str | None]
 Weights = Mapping[Key, float]
 
 
+_TRIPWIRE_PART = 0.25
 _STANDS = "An earlier look at this candidate found it credibly worse, and that stands."
 _OBSERVATIONAL = (
     "Observational: the variants did not share their traffic by chance, so that a difference may "
@@ -84,13 +85,14 @@ def decide(
     is_observational: chance did not split the traffic (before and after a release); only said.
     was_rolled_back: whether this candidate ever was at ROLLBACK: it stays, a repaired one is new.
     """
-    guardrails = [s for s in signals if s.role is Role.GUARDRAIL and s.has_weight]
-    log_e = family_evidence(guardrails, weights)
+    guarded = [s for s in signals if s.role in (Role.GUARDRAIL, Role.TRIPWIRE) and s.has_weight]
+    guardrails = [s for s in guarded if s.role is Role.GUARDRAIL]
+    log_e = family_evidence(guarded, weights)
     alarm = find_cheaper_but_worse(signals, weights=weights, alpha=alpha)
     if was_rolled_back or log_e >= log_threshold(alpha):
         decision = Decision.ROLLBACK
-        reasons = _losses(guardrails) or [_STANDS]
-    elif reasons := _obstacles(signals, guardrails, sample_ratio, are_labels_settled):
+        reasons = _losses(guarded) or [_STANDS]
+    elif reasons := _obstacles(signals, guarded, sample_ratio, are_labels_settled):
         decision = Decision.HOLD
     else:
         decision = Decision.PROMOTE
@@ -109,11 +111,19 @@ def decide(
 
 
 def default_weights(signals: Iterable[Signal]) -> dict[Key, float]:
-    """Return weights that sum to 1: half for the whole route, half for cohorts, equal inside."""
-    keys = {signal.key for signal in signals}
-    route = {key for key in keys if key[1] is None}
-    halves = [group for group in (route, keys - route) if group]
-    return {key: 1 / (len(halves) * len(group)) for group in halves for key in group}
+    """Return weights that sum to 1: half for the whole route, half for cohorts.
+
+    Inside a half a tripwire has a quarter of a guardrail's weight, since there are many.
+    """
+    parts = {s.key: _TRIPWIRE_PART if s.role is Role.TRIPWIRE else 1.0 for s in signals}
+    route = {key: part for key, part in parts.items() if key[1] is None}
+    cohorts = {key: part for key, part in parts.items() if key[1] is not None}
+    halves = [group for group in (route, cohorts) if group]
+    return {
+        key: part / (len(halves) * sum(group.values()))
+        for group in halves
+        for key, part in group.items()
+    }
 
 
 def family_evidence(signals: Sequence[Signal], weights: Weights | None = None) -> float:
@@ -167,12 +177,13 @@ def _surest(signals: Iterable[Signal]) -> list[Signal]:
 
 def _obstacles(
     signals: Sequence[Signal],
-    guardrails: Sequence[Signal],
+    guarded: Sequence[Signal],
     sample_ratio: SampleRatio | None,
     are_labels_settled: bool,
 ) -> list[str]:
     """Return what stands between the candidate and PROMOTE, the most important first."""
-    obstacles = _losses(guardrails)
+    obstacles = _losses(guarded)
+    guardrails = [s for s in guarded if s.role is Role.GUARDRAIL]
     if sample_ratio is not None and sample_ratio.is_mismatch:
         obstacles.append(
             f"The candidate served {sample_ratio.realised:.1%} of {sample_ratio.units:,.0f} "

@@ -1,0 +1,169 @@
+"""One route's baseline and candidate by cohort and metric, as evaluate.py compares them.
+
+Completes what was read: outcomes that did not happen, good events turned into missing ones, tails
+beyond the baseline's quantiles, and the built-in cohort of the rare ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tollway_processor.signals.arms import Key, Pairs, RouteArms
+from tollway_processor.signals.latency import EMPTY, TAILS, Histogram, tail_arm
+from tollway_processor.signals.metrics import BASE, Metric, inverted
+from tollway_processor.signals.statistics import Arm, Counts
+
+BUILT_IN = "builtin:"
+RARE = "builtin:rare"
+NOTHING = Arm(0, 0.0, clusters=0)
+_TIMED = {"duration": "log_duration_ms", "ttft": "log_ttft_ms"}
+Epochs = tuple[tuple[Arm, Arm], ...]
+
+
+@dataclass(slots=True)
+class Sides:
+    """What is known of a baseline and a candidate on one route."""
+
+    route: RouteArms
+    baseline: str
+    candidate: str
+    rare_share: float = 0.05
+    _by_cohort: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Find the cohorts that either side has, and the rare ones among the labelled."""
+        both = (self.baseline, self.candidate)
+        told = sorted({c for c, side, name in self.route.arms if side in both and name == BASE})
+        self._by_cohort = {cohort: [cohort] for cohort in told}
+        rare = self._rare([cohort for cohort in told if not cohort.startswith(BUILT_IN)])
+        if len(rare) > 1:
+            self._by_cohort[RARE] = rare
+
+    def _rare(self, labelled: list[str]) -> list[str]:
+        sizes = {c: self.arm(c, self.baseline, BASE).n for c in labelled}
+        whole = sum(sizes.values())
+        return [c for c in labelled if 0 < sizes[c] < self.rare_share * whole]
+
+    @property
+    def labelled(self) -> list[str]:
+        """The cohorts that the application told; '' is all that it told none of."""
+        return [cohort for cohort in self._by_cohort if not cohort.startswith(BUILT_IN)]
+
+    @property
+    def built_in(self) -> list[str]:
+        """The cohorts that need no labelling and that some trace is in."""
+        return [cohort for cohort in self._by_cohort if cohort.startswith(BUILT_IN)]
+
+    def names(self) -> Iterable[tuple[str, list[Arm]]]:
+        """Return each measured name with the arms that either side has of it."""
+        by_name: dict[str, list[Arm]] = {}
+        for (_, side, name), arm in self.route.arms.items():
+            if side in (self.baseline, self.candidate):
+                by_name.setdefault(name, []).append(arm)
+        timed = {measure for (_, side, measure) in self.route.latency if side == self.baseline}
+        for measure in sorted(timed):
+            for level in TAILS:
+                by_name[f"{measure}_above_p{100 * level:.0f}"] = []
+        return sorted(by_name.items())
+
+    def arm(self, cohort: str, side: str, name: str) -> Arm:
+        """Return the arm of a cohort (or of the rare ones together), empty where there is none."""
+        return _summed(self.route.arms.get((c, side, name), NOTHING) for c in self._members(cohort))
+
+    def pair(self, cohort: str, name: str, metric: Metric) -> tuple[Arm, Arm]:
+        """Return (baseline, candidate) of a metric on a cohort."""
+        base, other = (
+            self._told(cohort, side, name, metric) for side in (self.baseline, self.candidate)
+        )
+        return base, other
+
+    def _told(self, cohort: str, side: str, name: str, metric: Metric) -> Arm:
+        arm = self.arm(cohort, side, name)
+        if metric.kind == "outcome":
+            arm = with_all(arm, self.arm(cohort, side, BASE))
+        return inverted(arm) if metric.is_inverted else arm
+
+    def epochs(self, cohort: str, name: str, metric: Metric) -> Epochs:
+        """Return (baseline, candidate) within each epoch of both; empty while there is one."""
+        sides = [self._in_epochs(cohort, s, name, metric) for s in (self.baseline, self.candidate)]
+        shared = sorted(set(sides[0]) & set(sides[1]))
+        return tuple((sides[0][e], sides[1][e]) for e in shared)
+
+    def _in_epochs(self, cohort: str, side: str, name: str, metric: Metric) -> dict[int, Arm]:
+        found: dict[int, Arm] = {}
+        for member in self._members(cohort):
+            told = self.route.epochs.get((member, side, name), {})
+            base = self.route.epochs.get((member, side, BASE), {})
+            for epoch in base if metric.kind == "outcome" else told:
+                arm = told.get(epoch, NOTHING)
+                if metric.kind == "outcome":
+                    arm = with_all(arm, base[epoch])
+                arm = inverted(arm) if metric.is_inverted else arm
+                found[epoch] = found[epoch] + arm if epoch in found else arm
+        return found
+
+    def _members(self, cohort: str) -> list[str]:
+        return self._by_cohort.get(cohort, [cohort])
+
+    def pairs(self, cohort: str, name: str) -> Pairs | None:
+        """Return the mirrored pairs of a metric on a cohort; * is the whole route."""
+        return self.route.pairs.get((cohort, self.baseline, self.candidate, name))
+
+    def histogram(self, cohorts: Iterable[str], side: str, measure: str) -> Histogram:
+        """Return the latency of a side over some cohorts."""
+        whole = EMPTY
+        for cohort in cohorts:
+            for member in self._members(cohort):
+                told = self.route.latency.get((member, side, measure), EMPTY)
+                whole = whole + told if whole.bins else told
+        return whole
+
+    def threshold(self, cohorts: Iterable[str], name: str) -> int | None:
+        """Return the bin of the baseline's quantile that a tail metric is named by."""
+        measure, _, level = name.partition("_above_p")
+        histogram = self.histogram(cohorts, self.baseline, measure)
+        return histogram.bin_at(float(level) / 100) if histogram.bins else None
+
+    def tail(self, cohort: str, name: str, threshold_bin: int) -> tuple[Arm, Arm]:
+        """Return (baseline, candidate) of the traces beyond a threshold."""
+        measure = name.partition("_above_p")[0]
+        base, other = (
+            tail_arm(
+                self.histogram([cohort], side, measure),
+                threshold_bin,
+                self.arm(cohort, side, _TIMED[measure]),
+            )
+            for side in (self.baseline, self.candidate)
+        )
+        return base, other
+
+
+def counts_of(epochs: Sequence[tuple[Arm, Arm]]) -> tuple[Counts, ...]:
+    """Return the epochs of a rate as the test of proportions takes them."""
+    return tuple(Counts(b.n, b.total, c.n, c.total) for b, c in epochs)
+
+
+def with_all(arm: Arm, base: Arm) -> Arm:
+    """Return the arm of an outcome over all traces: without it, nothing happened."""
+    return Arm(
+        base.n, arm.total, arm.total_sq, base.clusters,
+        arm.cluster_total_sq, arm.cluster_cross, base.cluster_size_sq,
+    )  # fmt: skip
+
+
+def _summed(arms: Iterable[Arm]) -> Arm:
+    whole = NOTHING
+    for arm in arms:
+        whole = whole + arm if whole.n else arm
+    return whole
+
+
+def is_tail(name: str) -> bool:
+    """Say whether a measured name is a share above the baseline's quantile."""
+    return "_above_p" in name
+
+
+def sides_of(arms: Mapping[Key, Arm]) -> list[str]:
+    """Return the sides that have traces."""
+    return sorted({side for _, side, name in arms if name == BASE})

@@ -1,0 +1,26 @@
+-- How much traffic each side had over time since a time, in 48 to 96 equal stretches a route (of an
+-- hour at most, a second at least). Parameters as in arms.sql.
+-- Result: route, side, bucket_s (start, s since 1970, UTC), traces, first_s, last_s (of the route's
+-- traces).
+SELECT route, side, bucket_s, count() AS traces, first_s, last_s
+FROM
+(
+    SELECT
+        route,
+        multiIf({dimension:String} = 'variant', toString(variant),
+                {dimension:String} = 'model', arrayStringConcat(models, '+'),
+                {dimension:String} = 'release', toString(service_version),
+                {dimension:String} = 'prompt', toString(prompt_version),
+                toUnixTimestamp(started_at) < {split_s:UInt32}, 'before', 'after') AS side,
+        toUnixTimestamp(started_at) AS at_s,
+        min(at_s) OVER (PARTITION BY route) AS first_s,
+        max(at_s) OVER (PARTITION BY route) AS last_s,
+        least(3600, exp2(ceil(log2(greatest(last_s - first_s, 1) / 96)))) AS real_width_s,
+        toUInt32(greatest(1, real_width_s)) AS width_s,
+        toUInt32(first_s + intDiv(at_s - first_s, width_s) * width_s) AS bucket_s
+    FROM traces FINAL
+    WHERE route IN {routes:Array(String)} AND started_at >= toDateTime({since_s:UInt32}, 'UTC')
+)
+WHERE side != ''
+GROUP BY route, side, bucket_s, first_s, last_s
+ORDER BY route, bucket_s, side
