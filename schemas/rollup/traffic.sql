@@ -1,8 +1,8 @@
 -- How much traffic each side had over time since a time, in 48 to 96 equal stretches a route (of an
 -- hour at most, a second at least). Parameters as in arms.sql.
--- Result: route, side, bucket_s (start, s since 1970, UTC), traces, first_s, last_s (of the route's
--- traces).
-SELECT route, side, bucket_s, count() AS traces, first_s, last_s
+-- Result: route, side, bucket_s (start, s since 1970, UTC), traces, mirrored (those with a pair_id),
+-- first_s, last_s (of the route's traces).
+SELECT route, side, bucket_s, count() AS traces, sum(is_mirrored) AS mirrored, first_s, last_s
 FROM
 (
     SELECT
@@ -12,7 +12,7 @@ FROM
                 {dimension:String} = 'release', toString(service_version),
                 {dimension:String} = 'prompt', toString(prompt_version),
                 toUnixTimestamp(started_at) < {split_s:UInt32}, 'before', 'after') AS side,
-        toUnixTimestamp(started_at) AS at_s,
+        toUnixTimestamp(started_at) AS at_s, pair_id != '' AS is_mirrored,
         min(at_s) OVER (PARTITION BY route) AS first_s,
         max(at_s) OVER (PARTITION BY route) AS last_s,
         least(3600, exp2(ceil(log2(greatest(last_s - first_s, 1) / 96)))) AS real_width_s,

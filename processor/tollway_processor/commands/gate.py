@@ -17,6 +17,7 @@ from tollway_processor.signals.arms import (
     read_arms,
     read_rolled_back,
     store_query,
+    with_pairs,
 )
 from tollway_processor.signals.evaluate import evaluate, variants
 from tollway_processor.signals.record import signal_rows
@@ -48,6 +49,7 @@ def run_gate(
                 )
         if baseline == candidate:
             raise UsageError("--baseline and --candidate are the same variant")
+        arms = with_pairs(query, arms, route, baseline, cut, config.signals)
         rolled_back = read_rolled_back(query, [route], start_s)
         evaluation = evaluate(
             route,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
@@ -115,6 +115,33 @@ def _read(
         )
         for route, of_route in arms.items()
     }
+
+
+def with_pairs(
+    query: Query,
+    arms: RouteArms,
+    route: str,
+    baseline: str,
+    cut: Slice,
+    config: SignalsConfig | None = None,
+) -> RouteArms:
+    """Return the arms with the mirrored pairs of each other side with the baseline."""
+    if not arms.traffic.mirrored:
+        return arms
+    parameters = _parameters([route], cut, config or SignalsConfig())
+    rows = _rows(query, "pairs", {**parameters, "baselines": [baseline]})
+    found = {(r["cohort"], baseline, r["candidate"], r["metric"]): _pairs(r) for r in rows}
+    return replace(arms, pairs=found)
+
+
+def _pairs(row: Mapping[str, Any]) -> Pairs:
+    differences = _arm([row[name] for name in SUMS])
+    counts = (row["only_candidate"], row["only_baseline"], row["both_bad"])
+    return Pairs(
+        PairCounts(differences.n, *counts),
+        differences,
+        row["baseline_total"] / differences.n,
+    )
 
 
 def _parameters(routes: list[str], cut: Slice, config: SignalsConfig) -> dict[str, object]:

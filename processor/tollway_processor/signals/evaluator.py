@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tollway_processor.signals.arms import (
@@ -13,6 +13,7 @@ from tollway_processor.signals.arms import (
     read_arms,
     read_rolled_back,
     store_query,
+    with_pairs,
 )
 from tollway_processor.signals.evaluate import Evaluation, dearest, evaluate, variants
 from tollway_processor.signals.policy import SignalsConfig
@@ -52,26 +53,32 @@ def evaluate_routes(
 ) -> list[Evaluation]:
     """Return the evaluation of every candidate of the routes in a slice of their traces."""
     rolled_back = read_rolled_back(query, routes, cut.since_s)
-    return [
-        evaluate(
-            route,
-            arms,
-            baseline,
-            candidate,
-            config=config,
-            dimension=cut.dimension,
-            was_rolled_back=(route, baseline, candidate) in rolled_back,
-        )
-        for route, arms in read_arms(query, routes, cut, config).items()
-        for baseline, candidate in _pairs(arms, config.route(route).baseline)
-    ]
+    evaluations = []
+    for route, arms in read_arms(query, routes, cut, config).items():
+        baseline = baseline_of(arms, config.route(route).baseline)
+        if baseline is None:
+            continue
+        mirrored = with_pairs(query, arms, route, baseline, cut, config)
+        for candidate in variants(arms):
+            if candidate != baseline:
+                was_rolled_back = (route, baseline, candidate) in rolled_back
+                evaluations.append(
+                    evaluate(
+                        route,
+                        mirrored,
+                        baseline,
+                        candidate,
+                        config=config,
+                        dimension=cut.dimension,
+                        was_rolled_back=was_rolled_back,
+                    )
+                )
+    return evaluations
 
 
-def _pairs(arms: RouteArms, declared: str) -> Iterator[tuple[str, str]]:
+def baseline_of(arms: RouteArms, declared: str) -> str | None:
+    """Return the side that others are compared with; None where there is nothing to compare."""
     present = variants(arms)
     if len(present) < 2:
-        return
-    baseline = declared if declared in present else dearest(arms)
-    for candidate in present:
-        if candidate != baseline:
-            yield baseline, candidate
+        return None
+    return declared if declared in present else dearest(arms)

@@ -24,6 +24,8 @@ class Traffic:
 
     first_s: int = 0
     last_s: int = 0
+    mirrored: float = 0
+    "Traces with a pair id."
     stretches: dict[int, dict[str, float]] = field(default_factory=dict)
 
     def per_day(self, share: float) -> float:
@@ -76,5 +78,6 @@ def traffic_of(rows: Iterable[Mapping[str, object]]) -> dict[str, Traffic]:
         traffic = found.setdefault(str(row["route"]), Traffic())
         traffic.first_s, traffic.last_s = int(str(row["first_s"])), int(str(row["last_s"]))
         stretch = traffic.stretches.setdefault(int(str(row["bucket_s"])), {})
+        traffic.mirrored += float(str(row["mirrored"]))
         stretch[str(row["side"])] = float(str(row["traces"]))
     return found

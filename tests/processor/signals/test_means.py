@@ -125,7 +125,7 @@ def test_held_takes_the_larger_variance_of_both_arms_for_the_candidate() -> None
     baseline = Arm(100, 0.0, 4 * 99)
     candidate = Arm(50, 0.0, 1 * 49)
     effect = mean_effect(baseline, candidate)
-    assert effect == MeanEffect(0.0, pytest.approx(0.06), pytest.approx(0.12))
+    assert effect == MeanEffect(0.0, pytest.approx(0.06), pytest.approx(0.12), effect.baseline)
 
 
 def test_a_score_that_never_failed_yet_is_not_held_on_a_hundred_traces() -> None:

@@ -20,7 +20,7 @@ from tollway_processor.signals.statistics import (
     rate_arm,
 )
 from tollway_processor.signals.statistics.evidence import log_threshold
-from tollway_processor.signals.statistics.rates import concurrent_difference, rate_test
+from tollway_processor.signals.statistics.rates import concurrent_rates, rate_test
 
 CRITERIA = Criteria(margin=0.03, floor=0.01)
 
@@ -153,11 +153,12 @@ def test_epochs_are_not_fooled_by_a_ramp_while_the_base_rate_drifts() -> None:
     assert within.difference == pytest.approx(0, abs=1e-12)
 
 
-def test_concurrent_difference_of_a_worked_example() -> None:
+def test_concurrent_rates_of_a_worked_example() -> None:
     # Epoch 1: 0.10 against 0.20, weight 100 * 100 / 200 = 50; epoch 2: 0.5 - 0.5, weight 25;
     # an epoch with one arm says nothing. (50 * 0.1 + 25 * 0) / 75
     epochs = [Counts(100, 10, 100, 20), Counts(50, 25, 50, 25), Counts(900, 900, 0, 0)]
-    assert concurrent_difference(epochs) == pytest.approx(5 / 75)
+    baseline, candidate = concurrent_rates(epochs)
+    assert candidate - baseline == pytest.approx(5 / 75)
 
 
 def test_traces_needed_are_of_the_right_size() -> None:

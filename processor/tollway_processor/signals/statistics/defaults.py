@@ -75,10 +75,10 @@ DEFAULTS: dict[str, MetricDefault] = {
     ),
     "empty": MetricDefault(
         Method.RATE,
-        _rate(0.01, 0.003),
+        _rate(0.02, 0.005),
         prior_rate=0.01,
-        reason="There is no honest reason for an empty answer; one point is the smallest margin "
-        "that days of traffic can rule out.",
+        reason="There is no honest reason for an empty answer. One point would be wished for, and "
+        "keeps a cohort of some percent waiting for weeks: two can be ruled out by 160 traces.",
     ),
     "invalid_tool_arguments": MetricDefault(
         Method.RATE,

@@ -35,6 +35,8 @@ class MeanEffect:
     difference: float
     variance: float
     variance_held: float
+    baseline: float
+    "Mean of the baseline at the weights that the difference is taken at."
 
 
 def compare_mean(
@@ -62,8 +64,8 @@ def compare_mean(
         Sizes.of(baseline, candidate),
         criteria,
         method="log_mean" if is_log else "mean",
-        baseline=baseline.mean,
-        candidate=baseline.mean + effect.difference if epochs else candidate.mean,
+        baseline=effect.baseline,
+        candidate=effect.baseline + effect.difference,
         worse=worse,
         design_effect=max(baseline.design_effect(), candidate.design_effect()),
     )
@@ -87,14 +89,16 @@ def mean_effect(
     Over epochs the differences within each are averaged, weighted n_b n_c / (n_b + n_c).
     """
     if not baseline.n or not candidate.n:
-        return MeanEffect(0.0, 0.0, 0.0)
+        return MeanEffect(0.0, 0.0, 0.0, baseline.mean)
     shared = [pair for pair in epochs if pair[0].n and pair[1].n]
     if len(shared) > 1:
         return _effect_over_epochs(baseline, candidate, shared, value_range)
     base, own = baseline.variance_of_mean(), candidate.variance_of_mean()
     larger = max(own, base * baseline.n / candidate.n)
     unseen = _unseen_variance(baseline, value_range) + _unseen_variance(candidate, value_range)
-    return MeanEffect(candidate.mean - baseline.mean, own + base, larger + base + unseen)
+    return MeanEffect(
+        candidate.mean - baseline.mean, own + base, larger + base + unseen, baseline.mean
+    )
 
 
 def _effect_over_epochs(
@@ -117,6 +121,7 @@ def _effect_over_epochs(
         difference,
         own * spread_c + base * spread_b,
         max(own, base) * spread_c + base * spread_b + unseen,
+        math.fsum(w * b.mean for w, (b, _) in zip(shares, epochs, strict=True)),
     )
 
 

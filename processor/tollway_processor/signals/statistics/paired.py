@@ -189,7 +189,7 @@ def compare_paired_mean(
     variance = differences.variance_of_mean()
     clusters = differences.effective_clusters
     return mean_comparison(
-        MeanEffect(difference, variance, variance),
+        MeanEffect(difference, variance, variance, baseline_mean),
         Sizes(differences.n, differences.n, clusters, clusters),
         criteria,
         method="paired_log_mean" if is_log else "paired_mean",

@@ -117,7 +117,8 @@ def compare_rate(
     whole = Counts(baseline.n, baseline.total, candidate.n, candidate.total)
     counts = [epoch.divided(effect) for epoch in (epochs or (whole,))]
     test = rate_test(counts, prior_rate, criteria.margin)
-    difference = concurrent_difference(counts)
+    rates = concurrent_rates(counts)
+    difference = rates[1] - rates[0]
     evidence = gather_evidence(test, criteria.margin)
     sizes = Sizes.of(baseline, candidate)
     state = state_of(difference, evidence, sizes, criteria)
@@ -128,8 +129,8 @@ def compare_rate(
     needed = _traces_needed(test, whole, effect, criteria) if state.is_open else 0.0
     return Comparison(
         method="rate",
-        baseline=baseline.mean,
-        candidate=candidate.mean,
+        baseline=rates[0],
+        candidate=rates[1],
         difference=difference,
         lower=lower,
         upper=upper,
@@ -142,21 +143,20 @@ def compare_rate(
     )
 
 
-def concurrent_difference(epochs: Sequence[Counts]) -> float:
-    """Return candidate minus baseline rate, compared within epochs only; 0 without both arms.
+def concurrent_rates(epochs: Sequence[Counts]) -> tuple[float, float]:
+    """Return (baseline, candidate) rates, compared within epochs only; (0, 0) without both arms.
 
     Source of the weights n_b n_c / (n_b + n_c): Mantel-Haenszel risk difference, Greenland and
-    Robins, Biometrics 1985. One epoch gives the plain difference.
+    Robins, Biometrics 1985. One epoch gives the plain rates.
     """
-    weight_total = weighted = 0.0
+    weights = baseline = candidate = 0.0
     for epoch in epochs:
         if epoch.n_baseline and epoch.n_candidate:
             weight = epoch.share * epoch.n_baseline
-            difference = epoch.bad_candidate / epoch.n_candidate
-            difference -= epoch.bad_baseline / epoch.n_baseline
-            weight_total += weight
-            weighted += weight * difference
-    return weighted / weight_total if weight_total else 0.0
+            weights += weight
+            baseline += weight * epoch.bad_baseline / epoch.n_baseline
+            candidate += weight * epoch.bad_candidate / epoch.n_candidate
+    return (baseline / weights, candidate / weights) if weights else (0.0, 0.0)
 
 
 def _half_width(counts: Counts, alpha: float) -> float:

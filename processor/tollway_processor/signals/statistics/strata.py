@@ -79,15 +79,14 @@ def compare_strata(
     covered = math.fsum(stratum.weight for stratum in usable)
     effect = _weighted_effect(usable, covered, RATE_RANGE if is_rate else value_range)
     is_covered = declared > 0 and covered >= (1 - _MOST_LEFT_OUT) * declared
-    base = math.fsum(s.weight * s.baseline.mean for s in usable) / covered if covered else 0.0
     kind = "rate" if is_rate else "log_mean" if is_log else "mean"
     return mean_comparison(
         replace(effect, difference=harm_sign(worse) * effect.difference),
         _sizes(usable if is_covered else []),
         criteria,
         method=f"stratified_{kind}",
-        baseline=base,
-        candidate=base + effect.difference,
+        baseline=effect.baseline,
+        candidate=effect.baseline + effect.difference,
         worse=worse,
     )
 
@@ -97,14 +96,15 @@ def _weighted_effect(
 ) -> MeanEffect:
     """Return d = sum of w_k d_k and V = sum of w_k^2 V_k, with weights divided by their total."""
     overall = (_pooled(s.baseline for s in strata), _pooled(s.candidate for s in strata))
-    difference = variance = variance_held = 0.0
+    difference = variance = variance_held = base = 0.0
     for stratum in strata:
         share = stratum.weight / total
         effect = _stratum_effect(stratum, overall, limits)
         difference += share * effect.difference
         variance += share**2 * effect.variance
         variance_held += share**2 * effect.variance_held
-    return MeanEffect(difference, variance, variance_held)
+        base += share * effect.baseline
+    return MeanEffect(difference, variance, variance_held, base)
 
 
 def find_reversal(
@@ -156,8 +156,8 @@ def _stratum_effect(
         if arm.n < _TRUSTED_TRACES:
             unit = whole.variance_of_mean() * whole.n
             borrowed += max(0.0, unit / arm.n - arm.variance_of_mean())
-    return MeanEffect(
-        effect.difference, effect.variance + borrowed, effect.variance_held + borrowed
+    return replace(
+        effect, variance=effect.variance + borrowed, variance_held=effect.variance_held + borrowed
     )
 
 
