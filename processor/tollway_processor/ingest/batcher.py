@@ -213,7 +213,7 @@ class Batcher:
         finally:
             self._committing.remove(entries)
             now = self._loop.time()
-            queue.pace.finished(now, now - started, len(entries), size)
+            queue.pace.finished(now, now - started, len(entries), size, len(queue))
         self._answer(queue, entries, outcomes)
         self._counters.observe("tollway_commit_seconds", now - started, _COMMIT_SECONDS)
         self._counters.observe("tollway_batch_requests", len(entries), _BATCH_REQUESTS)

@@ -21,16 +21,17 @@ class BatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window: each costs some 60 ms to plan, however little it carries."""
 
     linger_s: float = 0.02
-    """Seconds that a busy batch waits for the senders which the last commit has just answered."""
+    """Seconds that a busy batch waits at least for the senders which the last commit has just
+    answered; up to a fifth of what that commit took."""
 
-    max_bytes: int = 24 * MIB
+    max_bytes: int = 64 * MIB
     """Decoded bytes of a batch; a fuller one is committed at once."""
 
     max_requests: int = 64
     """Requests of a batch; a fuller one is committed at once."""
 
     parallel: int = 2
-    """Commits that run at the same time."""
+    """Commits that run at the same time; a second one starts when a full batch waits."""
 
     drain_s: float = 10.0
     """Seconds that a stop waits for what is queued before it is refused with a retry."""

@@ -6,6 +6,9 @@ from tollway_processor.ingest.config import MIB, BatchConfig
 
 _LITTLE_BYTES = 1 * MIB  # a commit below this is mostly planning
 _MOST_CREDIT_S = 1.0  # commit time that an idle queue has saved up: a burst of some ten requests
+_MOST_LINGER_S = 0.3
+_LINGER_SHARE = 0.2  # of the last commit's duration
+_PATIENCE_S = 2.0  # a commit that takes longer does not hold up the next one
 _WINDOWS_A_COMMIT = 5  # without credit the window is so many times a little commit's duration
 
 
@@ -15,13 +18,18 @@ class Pace:
     A full batch is due at once. A lone request is due at once as long as there is credit, which
     commits of little spend and time refills; without it one commit a window is allowed. So an idle
     store answers in one commit's time, and a trickle cannot keep a core busy with planning.
+
+    Planning costs the same whatever a commit carries. So under load what is not a full batch waits
+    for the running commit, and then a moment for the senders which that one has just answered: each
+    of them has one request in flight, and together they fill the next commit.
     """
 
     def __init__(self, config: BatchConfig) -> None:
         self._config = config
         self.running = 0
         self._last_start = self._last_end = self._credit_at = float("-inf")
-        self._last_requests = 0
+        self._last_requests = self._expected = 0
+        self._linger_s = config.linger_s
         self._credit_s = _MOST_CREDIT_S
         self._window_s = config.window_s
         self._most_requests = config.max_requests
@@ -40,22 +48,29 @@ class Pace:
         if requests >= self._most_requests or held_bytes >= config.max_bytes:
             return 0.0
         if self.running:
-            return oldest + self._window_s - now
-        linger_s = 0.0
-        if self._last_requests > 1 and oldest - self._last_end < config.linger_s:
-            linger_s = config.linger_s  # the other senders of the last batch are about to return
+            return oldest + max(self._window_s, _PATIENCE_S) - now
+        due = oldest
+        if self._last_requests > 1 and requests < self._expected:
+            due = max(due, self._last_end + self._linger_s)  # the other senders are about to return
         if self._credit(now) > 0:
-            return oldest + linger_s - now
-        return max(self._last_start + self._window_s, oldest + linger_s) - now
+            return due - now
+        return max(self._last_start + self._window_s, due) - now
 
     def started(self, now: float) -> None:
         """Note that a commit began."""
         self.running += 1
         self._last_start = now
 
-    def finished(self, now: float, duration_s: float, requests: int, size: int) -> None:
-        """Note that a commit of `requests` requests and `size` bytes ended, well or not."""
+    def finished(
+        self, now: float, duration_s: float, requests: int, size: int, waiting: int = 0
+    ) -> None:
+        """Note that a commit of `requests` requests and `size` bytes ended, well or not.
+
+        `waiting` requests had come meanwhile.
+        """
         self.running -= 1
+        self._expected = min(requests + waiting, self._most_requests)
+        self._linger_s = max(self._config.linger_s, min(duration_s * _LINGER_SHARE, _MOST_LINGER_S))
         self._last_end, self._last_requests = now, requests
         self._window_s = self._config.window_s
         if size < _LITTLE_BYTES:

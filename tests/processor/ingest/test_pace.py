@@ -32,18 +32,28 @@ def test_full_batch_is_due_at_once(requests, held_bytes):
     assert pace.wait_s(100.0, 100.0, requests, held_bytes) == 0
 
 
-def test_second_batch_waits_a_window_while_one_runs():
+def test_what_comes_while_a_commit_runs_waits_for_its_end_but_not_for_ever():
     pace = Pace(CONFIG)
     pace.started(100.0)
-    assert pace.wait_s(100.05, 100.05, 1, 10) == pytest.approx(0.2)
-    assert pace.wait_s(100.30, 100.05, 1, 10) <= 0
+    assert pace.wait_s(101.9, 100.05, 7, 10) > 0
+    assert pace.wait_s(102.1, 100.05, 7, 10) <= 0
 
 
 def test_senders_just_answered_are_waited_for_together():
     pace = Pace(CONFIG)
     commit(pace, 100.0, 0.1, requests=6)
-    assert pace.wait_s(100.105, 100.105, 1, 10) == pytest.approx(0.02)
+    assert pace.wait_s(100.105, 100.105, 1, 10) == pytest.approx(0.015)
+    assert pace.wait_s(100.105, 100.105, 6, 10) == 0
     assert pace.wait_s(100.5, 100.5, 1, 10) == 0
+
+
+def test_senders_of_a_long_commit_have_longer_to_return():
+    pace = Pace(CONFIG)
+    pace.started(100.0)
+    pace.finished(101.0, 1.0, 4, 100, waiting=2)
+    assert pace.wait_s(101.0, 100.5, 2, 10) == pytest.approx(0.2)
+    assert pace.wait_s(101.1, 100.5, 6, 10) <= 0
+    assert pace.wait_s(101.21, 100.5, 5, 10) <= 0
 
 
 def test_one_sender_in_a_row_is_not_kept_waiting():
