@@ -178,4 +178,7 @@ SETTINGS
     input_format_max_block_size_bytes = 4194304,
     -- Planning is most of a small batch's cost: these two passes take a quarter of it and give nothing.
     query_plan_merge_expressions = 0, optimize_and_compare_chain = 0, optimize_on_insert = 0,
-    max_partitions_per_insert_block = 0
+    max_partitions_per_insert_block = 0,
+    -- A large batch is planned once but written in parts of some 16,000 spans: one block would take
+    -- most of the engine's memory.
+    min_insert_block_size_bytes = 50331648
