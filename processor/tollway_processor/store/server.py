@@ -20,12 +20,15 @@ from tollway_processor.pricing import table as price_table
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
 from tollway_processor.store.clock import NOW, ServerClock
 from tollway_processor.store.config import EngineConfig, ServerConfig
+from tollway_processor.store.deduplication import remember_blocks
 from tollway_processor.store.engine import Engine, run, undecodable
 from tollway_processor.store.migrations import migrate
 from tollway_processor.store.opening import without_password
 from tollway_processor.store.server_errors import ConnectionLostError, told_by_the_server
 
 _CONNECT_TIMEOUT_S = 5.0
+# Rows that were deleted and are written again would pass for a block that the server has.
+_EACH_TIME = {"insert_deduplicate": "0"}
 _REFUSALS = """
 SELECT request_index, refusal AS reason, count() AS spans
 FROM block
@@ -62,6 +65,7 @@ class ServerStore:
         self._client = _connect(url, (server or ServerConfig()).timeout_s)
         self._engine = Engine(":memory:", memory_bytes=(engine or EngineConfig()).memory_bytes)
         self.migrated = migrate(self)
+        remember_blocks(self)
         self._clock = ServerClock(partial(self.rows, NOW))
         self._clock.set()
         price_table.fill(self)
@@ -98,7 +102,7 @@ class ServerStore:
     def command(self, sql: str, parameters: Parameters | None = None) -> None:
         """See Store.command."""
         with told_by_the_server():
-            self._client.raw_query(sql, parameters=_bound(parameters))
+            self._client.raw_query(sql, parameters=_bound(parameters), settings=_EACH_TIME)
 
     def stream(
         self, sql: str, *, format: str, settings: Mapping[str, str] | None = None
@@ -113,7 +117,7 @@ class ServerStore:
     def insert_block(self, table: str, columns: Sequence[str], format: str, block: bytes) -> None:
         """See Store.insert_block."""
         with told_by_the_server():
-            self._client.raw_insert(table, list(columns), block, fmt=format)
+            self._client.raw_insert(table, list(columns), block, fmt=format, settings=_EACH_TIME)
 
     def ingest(
         self, signal: Signal, batch: Sequence[Delivery], *, token: str, ingested_at_ns: int

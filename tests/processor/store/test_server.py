@@ -13,6 +13,7 @@ from tollway_processor.errors import RetryableError, StoreError, UsageError
 from tollway_processor.signals.evaluator import Evaluator
 from tollway_processor.signals.rollup import Rollup
 from tollway_processor.store.client import Delivery
+from tollway_processor.store.deduplication import remember_blocks
 from tollway_processor.store.migrations import migrate
 from tollway_processor.store.opening import folder_of, open_store, without_password
 
@@ -68,6 +69,20 @@ def test_repeated_batch_stores_one_row(otlp, store):
     for _ in range(2):
         store.ingest("traces", batch, token="same", ingested_at_ns=now_ns)
     assert len(otlp.stored("spans", span.trace_id)) == 1
+
+
+def test_block_sent_again_is_stored_once_and_rows_written_again_are_stored(otlp, store):
+    batch = [Delivery(otlp.request(otlp.call(), otlp.call(trace_id=b"bad")))]
+    now_ns = store.now_ns()
+    for token in ("a", "a", "b"):
+        store.ingest("traces", batch, token=token, ingested_at_ns=now_ns)
+    sql = "SELECT count() AS n FROM refused_spans WHERE trace_id = '626164'"
+    assert store.rows(sql)[0]["n"] == 2
+    rows = b"2099-01-01 00:00:00\tagain\n"
+    for _ in range(2):
+        store.insert_block("refused_spans", ["refused_at", "name"], "TSV", rows)
+    assert store.rows("SELECT count() AS n FROM refused_spans WHERE name = 'again'")[0]["n"] == 2
+    assert remember_blocks(store) == []
 
 
 def test_rollup_runs_on_the_server(otlp, store):

@@ -1,0 +1,128 @@
+"""A ClickHouse server as the store that goes away, is slow, restarts, or locks: said, retried, over."""
+
+from __future__ import annotations
+
+import asyncio
+
+IMPATIENT = "[server]\ntimeout_s = 1\n"
+
+
+async def send(senders, addresses, number=1):
+    """Send `number` requests one after the other by both protocols."""
+    for _ in range(number):
+        before = senders.answers
+        async with senders.on(addresses, http=1, calls=1):
+            await senders.has(lambda seen=before: senders.answers > seen)
+
+
+async def refused(processor, senders, words):
+    """Check that both protocols are told to retry and that /readyz says why."""
+    await send(senders, processor.addresses)
+    assert senders.refused["HTTP 503"] >= 1, (senders, processor.said())
+    assert senders.refused["UNAVAILABLE"] >= 1, senders
+    assert (await asyncio.to_thread(processor.get, "/healthz"))[0] == 200
+    status, said = await asyncio.to_thread(processor.get, "/readyz")
+    assert status == 503
+    assert words in said
+
+
+async def stored_again(processor, senders, until):
+    """Check that all is well without a restart, and that nothing acknowledged is missing."""
+    before = len(senders.acknowledged)
+    while len(senders.acknowledged) == before:
+        await send(senders, processor.addresses)
+    ready = await asyncio.to_thread(until, lambda: processor.get("/readyz")[0] == 200, "ready")
+    assert ready
+    assert senders.wrong == []
+    await complete(processor, senders)
+
+
+async def complete(processor, senders):
+    stored = await asyncio.to_thread(processor.stored)
+    assert {trace: stored.get(trace) for trace in senders.acknowledged} == senders.acknowledged
+
+
+def through(processor, clickhouse):
+    """Let the processor's rows be read from the server itself, past the wire."""
+    processor.store = clickhouse.store_url
+    return processor
+
+
+async def started(serve, clickhouse, wire, load):
+    line = wire(clickhouse.port)
+    processor = await asyncio.to_thread(serve, line.store_url, IMPATIENT)
+    senders = load(spans=20)
+    await send(senders, processor.addresses)
+    assert senders.acknowledged, processor.said()
+    return line, through(processor, clickhouse), senders
+
+
+async def test_lost_connection_is_refused_until_it_is_back(serve, clickhouse, wire, load, until):
+    line, processor, senders = await started(serve, clickhouse, wire, load)
+    line.is_cut = True
+    await refused(processor, senders, "cannot be reached")
+    line.is_cut = False
+    await stored_again(processor, senders, until)
+
+
+async def test_slow_server_is_refused_until_it_answers_in_time(
+    serve, clickhouse, wire, load, until
+):
+    line, processor, senders = await started(serve, clickhouse, wire, load)
+    line.delay_s = 3.0
+    await refused(processor, senders, "did not answer in time")
+    line.delay_s = 0.0
+    await stored_again(processor, senders, until)
+
+
+async def test_lost_answer_is_asked_for_again_and_stores_one_block(serve, clickhouse, wire, load):
+    line, processor, senders = await started(serve, clickhouse, wire, load)
+    line.swallowed = 1
+    before = len(senders.acknowledged)
+    await send(senders, processor.addresses)
+    assert line.swallowed == 0
+    assert len(senders.acknowledged) > before
+    assert not senders.refused, "the processor sent the block again by itself"
+    await complete(processor, senders)
+    rows = await asyncio.to_thread(
+        processor.rows,
+        "SELECT trace_id, span_id FROM spans GROUP BY ALL HAVING count() > 1 SETTINGS final = 0",
+    )
+    assert rows == [], "the token tells the server that it has the block"
+
+
+async def test_server_killed_in_the_middle_of_batches_costs_no_acknowledged_span(
+    serve, clickhouse, load, until
+):
+    processor = await asyncio.to_thread(serve, clickhouse.store_url, IMPATIENT)
+    senders = load(spans=20)
+    async with senders.on(processor.addresses, http=4, calls=4):
+        for _ in range(2):
+            before = len(senders.acknowledged)
+            await senders.has(lambda seen=before: len(senders.acknowledged) > seen)
+            await asyncio.to_thread(clickhouse.kill)
+            refusals = senders.refused.total()
+            await senders.has(lambda seen=refusals: senders.refused.total() > seen)
+            await asyncio.to_thread(clickhouse.start)
+        before = len(senders.acknowledged)
+        await senders.has(lambda seen=before: len(senders.acknowledged) > seen)
+    await stored_again(processor, senders, until)
+
+
+async def test_two_processors_on_one_server_roll_up_every_trace_once(
+    serve, clickhouse, load, until
+):
+    one, two = [await asyncio.to_thread(serve, clickhouse.store_url, IMPATIENT) for _ in range(2)]
+    first, second = load(spans=5, seed=7), load(spans=5, seed=8)
+    async with first.on(one.addresses, http=2, calls=2), second.on(two.addresses, http=2, calls=2):
+        await first.has(lambda: len(first.acknowledged) > 10)
+        await second.has(lambda: len(second.acknowledged) > 10)
+        two.process.kill()
+    sent = first.acknowledged | second.acknowledged
+
+    def rolled():
+        told = one.rows("SELECT trace_id, spans FROM traces WHERE spans = calls SETTINGS final = 1")
+        by_trace = {row["trace_id"]: row["spans"] for row in told}
+        return all(by_trace.get(trace) == spans for trace, spans in sent.items())
+
+    await asyncio.to_thread(until, rolled, "every trace rolled up")
