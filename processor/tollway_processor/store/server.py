@@ -6,6 +6,7 @@ The same ingest SELECT runs here, its Native block goes out with a deduplication
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -27,8 +28,6 @@ from tollway_processor.store.opening import without_password
 from tollway_processor.store.server_errors import ConnectionLostError, told_by_the_server
 
 _CONNECT_TIMEOUT_S = 5.0
-# Rows that were deleted and are written again would pass for a block that the server has.
-_EACH_TIME = {"insert_deduplicate": "0"}
 _REFUSALS = """
 SELECT request_index, refusal AS reason, count() AS spans
 FROM block
@@ -102,7 +101,9 @@ class ServerStore:
     def command(self, sql: str, parameters: Parameters | None = None) -> None:
         """See Store.command."""
         with told_by_the_server():
-            self._client.raw_query(sql, parameters=_bound(parameters), settings=_EACH_TIME)
+            self._client.raw_query(
+                sql, parameters=_bound(parameters), settings=_as_a_block_of_its_own()
+            )
 
     def stream(
         self, sql: str, *, format: str, settings: Mapping[str, str] | None = None
@@ -117,7 +118,9 @@ class ServerStore:
     def insert_block(self, table: str, columns: Sequence[str], format: str, block: bytes) -> None:
         """See Store.insert_block."""
         with told_by_the_server():
-            self._client.raw_insert(table, list(columns), block, fmt=format, settings=_EACH_TIME)
+            self._client.raw_insert(
+                table, list(columns), block, fmt=format, settings=_as_a_block_of_its_own()
+            )
 
     def ingest(
         self, signal: Signal, batch: Sequence[Delivery], *, token: str, ingested_at_ns: int
@@ -206,6 +209,11 @@ def _connect(url: str, timeout_s: float) -> Any:
             connect_timeout=min(_CONNECT_TIMEOUT_S, timeout_s),
             send_receive_timeout=timeout_s,
         )
+
+
+def _as_a_block_of_its_own() -> dict[str, str]:
+    """Rows that were deleted and are written again must not pass for a block the server has."""
+    return {"insert_deduplication_token": uuid.uuid4().hex}
 
 
 def _bound(parameters: Parameters | None) -> dict[str, object] | None:
