@@ -20,7 +20,7 @@ from tollway import attributes as attr
 
 BAGGAGE_KEYS = (attr.ROUTE, attr.COHORT, attr.VARIANT, attr.SESSION_ID, attr.USER_ID)
 SCOPE_KEY = otel_context.create_key("tollway-scope")
-_SUPPRESS_KEY = otel_context._SUPPRESS_INSTRUMENTATION_KEY
+SUPPRESS_KEY = otel_context._SUPPRESS_INSTRUMENTATION_KEY
 _NOTHING: Mapping[str, str | bool] = {}
 
 
@@ -102,7 +102,7 @@ def stamps(context: Context | None = None) -> Mapping[str, str | bool]:
 def is_suppressed(context: Context | None = None) -> bool:
     """Tell whether `tollway.suppress()` or OpenTelemetry's own suppression is in force."""
     ctx = otel_context.get_current() if context is None else context
-    return bool(ctx.get(_SUPPRESS_KEY))
+    return bool(ctx.get(SUPPRESS_KEY))
 
 
 def with_labels(
@@ -136,7 +136,7 @@ def with_labels(
 @contextlib.contextmanager
 def suppress() -> Iterator[None]:
     """Record none of the LLM calls made inside the block."""
-    token = otel_context.attach(otel_context.set_value(_SUPPRESS_KEY, True))
+    token = otel_context.attach(otel_context.set_value(SUPPRESS_KEY, True))
     try:
         yield
     finally:

@@ -51,9 +51,10 @@ class DropShortcut:
         if sampler.__class__ is self._static and sampler._decision is not self._drop:
             return None
         span = parent.get(SPAN_KEY)
-        above = span.get_span_context() if isinstance(span, Span) else None
-        if above is not None and not above.is_valid:
-            above = None
+        above = None
+        if span is not None and isinstance(span, Span):
+            said = span.get_span_context()
+            above = said if said.is_valid else None
         if not self._drops(sampler, above):
             return None
         ids = tracer.id_generator

@@ -269,14 +269,14 @@ def test_failure_inside_the_library_is_logged_once_and_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     from tollway import _guard
-    from tollway.openai import call, patch, start
+    from tollway.openai import call, start
 
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
     spans = record()
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
-    for place in ((start, "request_attributes"), (call, "answer_attributes"), (patch, "begin")):
+    for place in ((start, "request_attributes"), (call, "answer_attributes"), (start, "_begin")):
         monkeypatch.setattr(*place, broken)
         for _ in range(2):
             assert ask(wire.says(samples.chat()).client()).id == "chatcmpl-1"

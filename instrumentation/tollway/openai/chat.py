@@ -36,7 +36,7 @@ def _choice(told: Any) -> Choice:
     content = message.get("content")
     if content is None:
         content = told.get("text")
-    choice.text = _joined(content)
+    choice.text = (content or None) if content.__class__ is str else _joined(content)
     # What is None is not asked further: most of a message is.
     for key, value in message.items():
         if value is not None and key in _MESSAGE_READERS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -49,11 +49,12 @@ class Endpoint:
     takes_stream_options: bool = False
     is_response: bool = False
     is_create: bool = True
+    answers_object: bool = field(init=False)
+    """Whether an answer that is no JSON object is none."""
 
-    @property
-    def answers_object(self) -> bool:
-        """Whether an answer that is no JSON object is none."""
-        return self.operation is not None and self.output_type in {None, "image"}
+    def __post_init__(self) -> None:
+        is_object = self.operation is not None and self.output_type in {None, "image"}
+        object.__setattr__(self, "answers_object", is_object)
 
 
 _CHAT = Endpoint(

@@ -11,9 +11,7 @@ from time import time_ns
 from typing import Any
 
 from opentelemetry import context as otel_context
-from opentelemetry.context import Context
 
-from tollway import _setup
 from tollway._guard import guard, swallow
 from tollway.openai import usage_option
 from tollway.openai.call import CALL_KEY, Call
@@ -56,7 +54,7 @@ def _wrap(owner: type, name: str, wrapper: Callable[[Any], Any]) -> None:
 
 def _sync_request(original: Callable[..., Any]) -> Callable[..., Any]:
     def request(client: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _started(client, args, kwargs)
+        call = begin(client, args, kwargs, is_stream=kwargs.get("stream") is True)
         if call is None:
             return original(client, *args, **kwargs)
         if not isinstance(call, Call):
@@ -84,7 +82,7 @@ def _sync_request(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _async_request(original: Callable[..., Any]) -> Callable[..., Any]:
     async def request(client: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _started(client, args, kwargs)
+        call = begin(client, args, kwargs, is_stream=kwargs.get("stream") is True)
         if call is None:
             return await original(client, *args, **kwargs)
         if not isinstance(call, Call):
@@ -108,18 +106,6 @@ def _async_request(original: Callable[..., Any]) -> Callable[..., Any]:
             return _returned(call, result, is_stream=kwargs.get("stream") is True)
 
     return request
-
-
-def _started(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | Context | None:
-    state = _setup.current()
-    if state is None or not state.openai_active:
-        return None
-    try:
-        options = args[1] if len(args) > 1 else kwargs["options"]
-        return begin(state, client, options, is_stream=kwargs.get("stream") is True)
-    except Exception as exc:  # noqa: BLE001 - the app's call goes on, told or not
-        swallow("start of a call", exc)
-        return None
 
 
 def _goes_on_without_usage(call: Call, exc: BaseException) -> bool:

@@ -14,8 +14,9 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
+from tollway import _setup
 from tollway import attributes as attr
-from tollway._context import is_suppressed, llm_call_owner, stamps
+from tollway._context import SUPPRESS_KEY, LlmCallOwner, llm_call_owner, stamps
 from tollway._guard import swallow
 from tollway._span import CallSpan, end_orphans
 from tollway._unrecorded import SPAN_KEY
@@ -29,23 +30,50 @@ from tollway.openai.request import content_attributes, request_attributes, tool_
 if TYPE_CHECKING:
     from tollway._setup import State
 
+_NO_LABELS: Mapping[str, Any] = {}
 
-def begin(state: State, client: Any, options: Any, *, is_stream: bool) -> Call | Context | None:
+
+def begin(
+    client: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_stream: bool
+) -> Call | Context | None:
     """Start the span of a request; None when it is to run as it is, in the context it is in.
 
     A context alone when the span is not recorded: the decision still reaches what runs inside.
+    Never raises: the app's call goes on, told or not.
     """
-    end_orphans()
-    current = otel_context.get_current()
-    outer = current.get(CALL_KEY)
-    # A request is seen twice where another library wrapped a patch that was taken back since.
-    if is_suppressed(current) or (isinstance(outer, Call) and outer.sent_options is options):
+    state = _setup.current()
+    if state is None or not state.openai_active:
         return None
-    owner = llm_call_owner.get()
-    if owner is None and not state.metrics.is_live:
-        dropped = state.drops.context(current)
-        if dropped is not None:
-            return None if dropped is current else dropped
+    try:
+        current = otel_context.get_current()
+        if current.get(SUPPRESS_KEY):
+            return None
+        owner = llm_call_owner.get()
+        if owner is None and not state.metrics.is_live:
+            dropped = state.drops.context(current)
+            if dropped is not None:
+                return None if dropped is current else dropped
+        options = args[1] if len(args) > 1 else kwargs["options"]
+        outer = current.get(CALL_KEY)
+        if isinstance(outer, Call) and outer.sent_options is options:
+            # Seen twice: another library wrapped a patch of ours that was taken back since.
+            return None
+        end_orphans()
+        return _begin(state, client, options, current, owner, is_stream=is_stream)
+    except Exception as exc:  # noqa: BLE001 - a request like no other must be sent all the same
+        swallow("start of a call", exc)
+        return None
+
+
+def _begin(
+    state: State,
+    client: Any,
+    options: Any,
+    current: Context,
+    owner: LlmCallOwner | None,
+    *,
+    is_stream: bool,
+) -> Call | Context:
     endpoint, server = endpoint_of(options.method, options.url), server_of(client)
     body = _body(options)
     said_model = body.get("model")
@@ -54,7 +82,7 @@ def begin(state: State, client: Any, options: Any, *, is_stream: bool) -> Call |
     if owner is not None and owner.take(endpoint.operation):
         parent = owner.parent if owner.parent is not None else current
         start.update(owner.attributes)
-    labels = stamps(parent)
+    labels = stamps(parent) if parent else _NO_LABELS
     if labels:
         start.update(labels)
     name = f"{endpoint.name} {model}" if model and endpoint.operation else endpoint.name
