@@ -38,7 +38,6 @@ Job = Callable[[], Any]
 
 
 def _provider(is_recording: bool) -> Any:
-    from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
     from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
@@ -49,7 +48,6 @@ def _provider(is_recording: bool) -> Any:
 
     provider = TracerProvider(sampler=ALWAYS_ON if is_recording else ALWAYS_OFF)
     provider.add_span_processor(BatchSpanProcessor(Drop(), max_queue_size=100_000))
-    trace.set_tracer_provider(provider)
     return provider
 
 
@@ -166,8 +164,11 @@ def _median_us(job: Job, calls: int, clock_ns: Callable[[], int]) -> float:
 
 def child(library: str, is_recording: bool) -> None:
     """Run scenarios as the parent names them on stdin; answer each with its median in µs."""
+    from opentelemetry import trace
+
     clock_ns = CLOCKS[os.environ.get(CLOCK_VARIABLE, "wall")]
     provider = _provider(is_recording)
+    trace.set_tracer_provider(provider)
     jobs = _jobs(_client())
     if library != "none":
         LIBRARIES[library](provider)
@@ -302,6 +303,27 @@ def _row(cells: list[Any]) -> str:
     return f"{shown[0]:<15}" + "".join(f"{cell:>14}" for cell in shown[1:])
 
 
+def profile(rounds: int, clock: str) -> None:
+    """Print what the bare SDK takes for the same work, step by step, beside Tollway."""
+    import floor
+    from openai._base_client import SyncAPIClient
+
+    jobs, clock_ns = _jobs(_client()), CLOCKS[clock]
+    kinds = (
+        ("chat", True, floor.recorded),
+        ("stream", True, floor.streamed),
+        ("unrecorded", False, floor.unrecorded),
+    )
+    print(f"Added per call, median µs ({clock} clock); each line has all of the ones above it,")
+    print("but for a stream's: its span and its watching are told apart.")
+    for name, is_recording, ways in kinds:
+        one = floor.Floor(SyncAPIClient, jobs[name], lambda on=is_recording: _provider(on))
+        took = one.measure(ways(one), rounds, CALLS[name], clock_ns)
+        print(f"\n{name} (target {TARGETS[name]})")
+        for step, added_us in took.items():
+            print(f"  {step:<44}{added_us:>8.0f}")
+
+
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -310,7 +332,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--only", choices=list(LIBRARIES), nargs="*")
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
+    parser.add_argument("--profile", action="store_true", help="the floor below the numbers")
     given = parser.parse_args()
+    if given.profile:
+        profile(given.rounds, given.clock)
+        return
     if given.child:
         child(given.child, not given.unrecorded)
         return
