@@ -190,12 +190,12 @@ class TollwayCallback(BaseCallbackHandler):
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         self._end(run_id, error=error)
 
-    def cut_off(self, run: Run, error: BaseException) -> None:
-        """End a run whose call raised past LangChain, which misses some that are cancelled."""
-        if isinstance(run, LlmRun):
-            self._end_llm(run.run_id, None, error)
+    def cut_off(self, run_id: UUID, error: BaseException) -> None:
+        """End a run whose call raised past LangChain, which misses some; no matter if ended."""
+        if isinstance(self.runs.get(run_id), LlmRun):
+            self._end_llm(run_id, None, error)
         else:
-            self._end(run.run_id, error=error)
+            self._end(run_id, error=error)
 
     def _start(self, run_id: UUID, told: Mapping[str, Any]) -> Start | None:
         end_orphans()
@@ -245,8 +245,12 @@ class TollwayCallback(BaseCallbackHandler):
     ) -> None:
         try:
             run, state = self.runs.pop(run_id), self._state
-            call = None if run is None else run.call
-            if run is None or call is None:
+            if run is None:
+                return
+            if error is not None and run.below and not isinstance(error, Exception):
+                self._end_below(run, error)
+            call = run.call
+            if call is None:
                 return
             text: str | None = None
             if attribute and state is not None and call.is_recording and state.content.enabled:
@@ -258,6 +262,15 @@ class TollwayCallback(BaseCallbackHandler):
                 _finish(call, found, error)
         except Exception as exc:  # noqa: BLE001 - nothing of ours may reach the app
             swallow("langchain end", exc)
+
+    def _end_below(self, run: Run, error: BaseException) -> None:
+        """End what is left below a run that was cancelled or closed: LangChain forgets some."""
+        for below in self.runs.pop_below(run):
+            if below.call is not None:
+                end = functools.partial(
+                    _finish, below.call, below.last_attributes(None, None), error
+                )
+                end_safely(end)
 
     def _end_llm(
         self, run_id: UUID, response: LLMResult | None, error: BaseException | None

@@ -44,8 +44,7 @@ def is_plumbing(
         if not (said.is_plain or is_inherited):
             return False
     scope = scopes.current_scope.get()
-    is_graph = scope is not None and scope.kind == kinds.GRAPH and scope.run is None
-    return not is_graph and current_attempt.get() is None
+    return (scope is None or not scope.waits_for_chain) and current_attempt.get() is None
 
 
 def start_plumbing(
@@ -121,6 +120,7 @@ def start_chain(state: State, start: Start, name: str, run_type: str | None, inp
     parent = start.parent
     is_root = parent is None
     scope = scopes.untaken(kinds.GRAPH)
+    scopes.note_fallbacks(start.run_id)
     if scope is not None:
         kind = kinds.graph_kind(scope.component)
     else:

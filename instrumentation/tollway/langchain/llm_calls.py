@@ -52,6 +52,7 @@ class LlmRun(Run):
     """A live model call."""
 
     input_name = attr.GEN_AI_INPUT_MESSAGES
+    is_told_apart = True
 
     def __init__(
         self, run_id: UUID, kind: str, parent: Run | None, prompt: Any, scope: Scope | None

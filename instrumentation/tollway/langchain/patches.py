@@ -49,7 +49,9 @@ _TABLE: Mapping[str, Mapping[str, Build]] = {
     },
     "langchain_core.tools.base": {"BaseTool.arun": _wrapped("atool")},
     "langchain_core.runnables.fallbacks": {
-        "RunnableWithFallbacks.runnables": lambda original, wrappers: wrappers.runnables(original)
+        "RunnableWithFallbacks.runnables": lambda original, wrappers: wrappers.runnables(original),
+        "RunnableWithFallbacks.stream": _wrapped("fallback_stream"),
+        "RunnableWithFallbacks.astream": _wrapped("afallback_stream"),
     },
     "langchain_core.callbacks.manager": {
         "AsyncCallbackManager.on_llm_start": _wrapped("async_llm_start")

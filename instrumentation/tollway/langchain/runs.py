@@ -15,7 +15,7 @@ from tollway._context import with_labels
 from tollway._span import CallSpan
 from tollway.langchain.labels import complete
 
-MAX_LIVE_RUNS = 4096
+MAX_LIVE_RUNS = 16_384
 """LangChain forgets the end of some runs (a cancelled one); beyond this the oldest is given up."""
 
 RUN_KEY = otel_context.create_key("tollway-langchain-run")
@@ -46,6 +46,10 @@ class Run:
     """Which step of a sequence the run is."""
     passed: tuple[int, Any, str | None] | None = None
     """Of a sequence: which step is next, the value that it takes, and that as recorded."""
+    below: set[int] | None = None
+    """The entries of the runs right below it that are live, once there was one."""
+    is_told_apart = False
+    """Whether LangChain tells its end with what came, also after the runs above it ended."""
     told_last: Mapping[str, Any] = NOTHING
     """Attributes that no sampler asks for, set with the output too."""
 
@@ -99,7 +103,13 @@ class Runs:
 
     def put(self, run_id: UUID, run: Run) -> None:
         """Enter a run, or an alias of one; of too many entries the oldest is given up."""
-        self._live[run_id.int] = run
+        number = run_id.int
+        self._live[number] = run
+        above = run.parent if run.run_id is run_id else run
+        if above is not None:
+            if above.below is None:
+                above.below = set()
+            above.below.add(number)
         while len(self._live) > MAX_LIVE_RUNS:
             oldest = next(iter(self._live), None)
             given_up = None if oldest is None else self._pop(oldest)
@@ -110,9 +120,27 @@ class Runs:
         """Remove an entry; return its run, None when the id was an alias or unknown."""
         return self._pop(run_id.int)
 
+    def pop_below(self, run: Run) -> Iterator[Run]:
+        """Remove what is live below a run, but for runs that are told apart; yield the runs."""
+        while run.below:
+            number = run.below.pop()
+            below = self._live.get(number)
+            if below is None or below.is_told_apart:
+                continue
+            popped = self._pop(number)
+            if popped is not None:
+                yield from self.pop_below(popped)
+                yield popped
+
     def _pop(self, number: int) -> Run | None:
         run = self._live.pop(number, None)
-        return run if run is not None and run.run_id.int == number else None
+        if run is None:
+            return None
+        is_alias = run.run_id.int != number
+        above = run if is_alias else run.parent
+        if above is not None and above.below:
+            above.below.discard(number)
+        return None if is_alias else run
 
     def clear(self) -> None:
         """Give up every run."""

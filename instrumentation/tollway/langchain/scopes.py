@@ -9,9 +9,10 @@ is undone in the context it was done in.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import wrapt
 from opentelemetry import context as otel_context
@@ -22,6 +23,7 @@ from tollway._context import LlmCallOwner, llm_call_owner
 if TYPE_CHECKING:
     from tollway.langchain.runs import Run
 
+CutOff = Callable[["Scope", BaseException], None]
 _Tokens = tuple[Token["Scope | None"], Token[Context], Token[LlmCallOwner | None]]
 
 
@@ -29,6 +31,10 @@ called_with: ContextVar[Mapping[str, Any] | None] = ContextVar(
     "tollway_langchain_configurable", default=None
 )
 """The `configurable` of the call that the running code makes, where it names a session."""
+
+
+FALLBACKS = "fallbacks"
+_OF_CHAINS = frozenset({FALLBACKS, "graph"})
 
 
 class Scope:
@@ -42,6 +48,7 @@ class Scope:
         "is_stream",
         "kind",
         "run",
+        "run_id",
         "siblings",
     )
 
@@ -58,6 +65,8 @@ class Scope:
         self.configurable: Mapping[str, Any] = configurable or called_with.get() or {}
         self.is_stream = is_stream
         self.run: Run | None = None
+        self.run_id: UUID | None = None
+        """The id of that run where it has no entry of its own."""
         self.siblings: list[Run] = []
         """The runs of further prompts, where one call answers many."""
         self._busy_ns = 0
@@ -82,6 +91,23 @@ class Scope:
             return
         otel_context.detach(tokens[1])
         llm_call_owner.reset(tokens[2])
+
+    @property
+    def run_ids(self) -> list[UUID]:
+        """The ids of all runs that were started in it."""
+        first = [] if self.run_id is None else [self.run_id]
+        own = [] if self.run is None else [self.run.run_id]
+        return [*first, *own, *(run.run_id for run in self.siblings)]
+
+    @property
+    def waits_for_chain(self) -> bool:
+        """Whether the next chain run is this scope's own."""
+        return self.kind in _OF_CHAINS and self.run is None and self.run_id is None
+
+    @property
+    def is_left_open(self) -> bool:
+        """Whether the component forgets its run where its stream is dropped."""
+        return self.kind == FALLBACKS and self.run_id is not None
 
     def resume(self) -> None:
         """Note that the component works again, after the app had its chunk."""
@@ -121,6 +147,13 @@ def take(kind: str, run: Run) -> bool:
     return True
 
 
+def note_fallbacks(run_id: UUID) -> None:
+    """Note the run of a `with_fallbacks` that streams, shown or not."""
+    scope = of_kind(FALLBACKS)
+    if scope is not None and scope.run_id is None:
+        scope.run_id = run_id
+
+
 if TYPE_CHECKING:
     _Proxy = wrapt.ObjectProxy[Any]
 else:
@@ -131,17 +164,39 @@ class ScopedStream(_Proxy):
     """A stream whose first step, in which the call is made, runs inside a scope.
 
     A proxy, not a generator of our own: closing and collecting it are the stream's business.
+    cut_off: told of the scope and the error where the stream breaks off or is closed.
     """
 
-    def __init__(self, stream: Any, scope: Scope) -> None:
+    def __init__(self, stream: Any, scope: Scope, cut_off: CutOff) -> None:
         super().__init__(stream)
         self._self_scope = scope
+        self._self_cut_off = cut_off
         self._self_is_started = False
 
     def __iter__(self) -> ScopedStream:
         return self
 
     def __next__(self) -> Any:
+        try:
+            return self._self_step()
+        except StopIteration:
+            raise
+        except BaseException as exc:
+            self._self_cut_off(self._self_scope, exc)
+            raise
+
+    def close(self) -> None:
+        try:
+            self.__wrapped__.close()
+        finally:
+            self._self_cut_off(self._self_scope, GeneratorExit())
+
+    def __del__(self) -> None:
+        scope = self._self_scope
+        if scope.is_left_open:
+            self._self_cut_off(scope, GeneratorExit())
+
+    def _self_step(self) -> Any:
         scope = self._self_scope
         if self._self_is_started:
             scope.resume()
@@ -160,15 +215,36 @@ class ScopedStream(_Proxy):
 class AsyncScopedStream(_Proxy):
     """The same for an async stream."""
 
-    def __init__(self, stream: Any, scope: Scope) -> None:
+    def __init__(self, stream: Any, scope: Scope, cut_off: CutOff) -> None:
         super().__init__(stream)
         self._self_scope = scope
+        self._self_cut_off = cut_off
         self._self_is_started = False
 
     def __aiter__(self) -> AsyncScopedStream:
         return self
 
     async def __anext__(self) -> Any:
+        try:
+            return await self._self_step()
+        except StopAsyncIteration:
+            raise
+        except BaseException as exc:
+            self._self_cut_off(self._self_scope, exc)
+            raise
+
+    async def aclose(self) -> None:
+        try:
+            await self.__wrapped__.aclose()
+        finally:
+            self._self_cut_off(self._self_scope, GeneratorExit())
+
+    def __del__(self) -> None:
+        scope = self._self_scope
+        if scope.is_left_open:
+            self._self_cut_off(scope, GeneratorExit())
+
+    async def _self_step(self) -> Any:
         scope = self._self_scope
         if self._self_is_started:
             scope.resume()

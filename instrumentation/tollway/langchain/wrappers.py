@@ -20,7 +20,7 @@ from tollway._setup import State
 from tollway.langchain.fallbacks import current_attempt, number_attempts
 from tollway.langchain.labels import fresh, labels_of_configurable
 from tollway.langchain.runs import RUN_KEY, Run
-from tollway.langchain.scopes import AsyncScopedStream, Scope, ScopedStream, called_with
+from tollway.langchain.scopes import FALLBACKS, AsyncScopedStream, Scope, ScopedStream, called_with
 
 if TYPE_CHECKING:
     from tollway.langchain.callback import TollwayCallback
@@ -120,12 +120,16 @@ class Wrappers:
     def model_stream(
         self, wrapped: Callable[..., Any], model: Any, args: _Args, kwargs: _Kwargs
     ) -> ScopedStream:
-        return ScopedStream(wrapped(*args, **kwargs), _stream_scope(model, args, kwargs))
+        return ScopedStream(
+            wrapped(*args, **kwargs), _stream_scope(model, args, kwargs), self._cut_off
+        )
 
     def amodel_stream(
         self, wrapped: Callable[..., Any], model: Any, args: _Args, kwargs: _Kwargs
     ) -> AsyncScopedStream:
-        return AsyncScopedStream(wrapped(*args, **kwargs), _stream_scope(model, args, kwargs))
+        return AsyncScopedStream(
+            wrapped(*args, **kwargs), _stream_scope(model, args, kwargs), self._cut_off
+        )
 
     def retriever(
         self, wrapped: Callable[..., Any], retriever: Any, args: _Args, kwargs: _Kwargs
@@ -145,12 +149,28 @@ class Wrappers:
     def graph_stream(
         self, wrapped: Callable[..., Any], graph: Any, args: _Args, kwargs: _Kwargs
     ) -> ScopedStream:
-        return ScopedStream(wrapped(*args, **kwargs), _graph_scope(graph, args, kwargs))
+        return ScopedStream(
+            wrapped(*args, **kwargs), _graph_scope(graph, args, kwargs), self._cut_off
+        )
 
     def agraph_stream(
         self, wrapped: Callable[..., Any], graph: Any, args: _Args, kwargs: _Kwargs
     ) -> AsyncScopedStream:
-        return AsyncScopedStream(wrapped(*args, **kwargs), _graph_scope(graph, args, kwargs))
+        return AsyncScopedStream(
+            wrapped(*args, **kwargs), _graph_scope(graph, args, kwargs), self._cut_off
+        )
+
+    def fallback_stream(
+        self, wrapped: Callable[..., Any], fallbacks: Any, args: _Args, kwargs: _Kwargs
+    ) -> ScopedStream:
+        """Around a stream whose run LangChain forgets where it is closed at its first chunk."""
+        return ScopedStream(wrapped(*args, **kwargs), Scope(FALLBACKS, fallbacks), self._cut_off)
+
+    def afallback_stream(
+        self, wrapped: Callable[..., Any], fallbacks: Any, args: _Args, kwargs: _Kwargs
+    ) -> AsyncScopedStream:
+        scope = Scope(FALLBACKS, fallbacks)
+        return AsyncScopedStream(wrapped(*args, **kwargs), scope, self._cut_off)
 
     def runnables(self, original: property) -> property:
         """Return the property of `RunnableWithFallbacks` that lists attempts, numbering them."""
@@ -213,11 +233,9 @@ class Wrappers:
 
     def _cut_off(self, scope: Scope, error: BaseException) -> None:
         callback = self.callback_var.made
-        if callback is None or scope.run is None:
-            return
-        for run in (scope.run, *scope.siblings):
-            if callback.runs.get(run.run_id) is run:
-                callback.cut_off(run, error)
+        if callback is not None:
+            for run_id in scope.run_ids:
+                callback.cut_off(run_id, error)
 
 
 def _enter_body(run: Run, run_id: UUID, config: Mapping[str, Any]) -> None:
