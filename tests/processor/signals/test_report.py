@@ -8,11 +8,13 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
+from tollway_processor.signals.arms import RouteArms
 from tollway_processor.signals.evaluate import evaluate
 from tollway_processor.signals.report import Example, Report, forest, html, markdown, table
 from tollway_processor.signals.report.document import by_metric
 from tollway_processor.signals.report.markdown import MOST_CHARACTERS
 from tollway_processor.signals.statistics import Arm, Criteria, compare_rate, rate_arm
+from tollway_processor.signals.traffic import Traffic
 
 HOSTILE = "<script>alert('x')</script>"
 VOID = {"meta", "br"}
@@ -56,7 +58,7 @@ def route(failed, cohort="rare"):
             arms[name, variant, "error"] = rate_arm(n, 0)
             arms[name, variant, "log_cost_usd"] = Arm(n, n * mean, n * mean * mean + 0.09 * n)
             arms[name, variant, "score_fail:json_valid"] = rate_arm(n, count)
-    return arms
+    return RouteArms(arms)
 
 
 def report(failed=60, cohort="rare", **facts):
@@ -117,7 +119,7 @@ def test_markdown_fits_a_comment_and_stays_whole():
             cohort = f"cohort-{number}"
             arms[cohort, variant, "error"] = rate_arm(100, 0)
             arms[cohort, variant, "score_fail:json_valid"] = rate_arm(100, bad)
-    text = markdown(Report(evaluate("r", arms, "teacher", "student")))
+    text = markdown(Report(evaluate("r", RouteArms(arms), "teacher", "student")))
     assert len(text) < MOST_CHARACTERS + 200
     assert text.count("<details>") == text.count("</details>")
     assert "more lines" in text
@@ -131,12 +133,15 @@ def test_settled_signals_are_folded_and_open_ones_are_not():
     assert "HELD" not in shown
 
 
-def test_days_follow_from_the_present_rate():
-    assert report(traces_a_day=50.0).days(100) == 2.0
-    assert report().days(100) is None
-    waiting = report(failed=8, traces_a_day=50.0)
-    assert waiting.evaluation.verdict.traces_needed
-    assert "days at the present rate" in Page(html(waiting)).text
+def test_days_until_all_is_decided_follow_from_the_traffic():
+    arms = route(8)
+    day = Traffic(last_s=86_400, stretches={0: {"teacher": 1650.0, "student": 1650.0}})
+    waiting = evaluate("r", RouteArms(arms.arms, traffic=day), "teacher", "student")
+    assert waiting.verdict.traces_needed
+    assert waiting.days_needed
+    assert (
+        f"{waiting.days_needed:,.1f} days at the present rate" in Page(html(Report(waiting))).text
+    )
 
 
 def test_worst_metric_and_the_whole_route_stand_on_top():
@@ -165,9 +170,9 @@ def test_effect_beyond_the_scale_is_an_arrow_at_its_end():
 
 
 def test_signal_without_a_comparison_is_drawn_as_not_measured():
-    arms = route(6)
+    arms = dict(route(6).arms)
     arms["easy", "teacher", "score_fail:cited"] = rate_arm(100, 5)
-    page = Page(html(Report(evaluate("r", arms, "teacher", "student"))))
+    page = Page(html(Report(evaluate("r", RouteArms(arms), "teacher", "student"))))
     assert "not measured on both sides" in page.text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tollway_processor.signals.alerts.changes import Told, find_changes
+from tollway_processor.signals.arms import RouteArms
 from tollway_processor.signals.evaluate import evaluate
 from tollway_processor.signals.statistics import Arm, rate_arm
 
@@ -18,7 +19,7 @@ def evaluation(failed, n=150):
             logs = Arm(size, size * mean, size * mean * mean + 0.09 * size)
             arms[cohort, variant, "log_cost_usd"] = logs
             arms[cohort, variant, "score_fail:json_valid"] = rate_arm(size, count)
-    return evaluate("refunds", arms, "teacher", "student")
+    return evaluate("refunds", RouteArms(arms), "teacher", "student")
 
 
 def kept(told, changes):
