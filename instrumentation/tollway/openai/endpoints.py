@@ -8,9 +8,12 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from tollway.openai.answer import Answer
-from tollway.openai.chat import ChatChunks, chat_answer
+from tollway.openai.chat import chat_answer
+from tollway.openai.chat_stream import ChatChunks
 from tollway.openai.media import (
+    ImageChunks,
     PlainChunks,
+    TranscriptChunks,
     embeddings_answer,
     images_answer,
     moderation_answer,
@@ -110,6 +113,7 @@ _IMAGES = Endpoint(
     input_key="prompt",
     read_messages=prompt_messages,
     read_answer=images_answer,
+    chunks=ImageChunks,
 )
 _TRANSCRIPTION = Endpoint(
     "transcription",
@@ -118,6 +122,7 @@ _TRANSCRIPTION = Endpoint(
     input_key="prompt",
     read_messages=prompt_messages,
     read_answer=transcription_answer,
+    chunks=TranscriptChunks,
 )
 _SPEECH = Endpoint(
     "speech",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tollway import attributes as attr
@@ -36,11 +37,15 @@ def images_answer(result: Any, provider: str) -> Answer:
     answer = plain_answer(result, provider)
     told = fields(result)
     answer.extra[attr.IMAGE_COUNT] = len(items(told.get("data")))
+    _image_facts(told, answer)
+    return answer
+
+
+def _image_facts(told: Any, answer: Answer) -> None:
     for key, name in (("size", attr.IMAGE_SIZE), ("quality", attr.IMAGE_QUALITY)):
         value = string(told.get(key))
         if value:
             answer.extra[name] = value
-    return answer
 
 
 def transcription_answer(result: Any, provider: str) -> Answer:
@@ -59,6 +64,32 @@ def transcription_answer(result: Any, provider: str) -> Answer:
     return answer
 
 
+class TranscriptChunks:
+    """The events of a streamed transcription: text piece by piece, the whole and usage last."""
+
+    __slots__ = ("_last", "_pieces")
+
+    def __init__(self) -> None:
+        self._last: Mapping[str, Any] = {}
+        self._pieces: list[str] = []
+
+    def add(self, event: Any) -> bool:
+        """Take one event; none of them is there for usage alone."""
+        told = fields(event)
+        kind = told.get("type")
+        if kind == "transcript.text.delta":
+            piece = string(told.get("delta"))
+            if piece:
+                self._pieces.append(piece)
+        elif kind == "transcript.text.done":
+            self._last = told
+        return False
+
+    def answer(self, provider: str) -> Answer:
+        """Return the answer as far as it has come."""
+        return transcription_answer({"text": "".join(self._pieces), **self._last}, provider)
+
+
 def moderation_answer(result: Any, provider: str) -> Answer:
     """Read a ModerationCreateResponse: whether anything was flagged."""
     answer = plain_answer(result, provider)
@@ -68,6 +99,31 @@ def moderation_answer(result: Any, provider: str) -> Answer:
             fields(item).get("flagged") is True for item in results
         )
     return answer
+
+
+class ImageChunks:
+    """The events of a streamed picture: previews, and whole ones that carry the usage."""
+
+    __slots__ = ("_count", "_last")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._last: Mapping[str, Any] = {}
+
+    def add(self, event: Any) -> bool:
+        """Take one event; none of them is there for usage alone."""
+        told = fields(event)
+        if str(told.get("type")).endswith(".completed"):
+            self._count += 1
+            self._last = told
+        return False
+
+    def answer(self, provider: str) -> Answer:
+        """Return the answer as far as it has come."""
+        answer = plain_answer(self._last, provider)
+        answer.extra[attr.IMAGE_COUNT] = self._count
+        _image_facts(self._last, answer)
+        return answer
 
 
 class PlainChunks:

@@ -69,6 +69,17 @@ def content_attributes(
             told[attr.GEN_AI_SYSTEM_INSTRUCTIONS] = text
 
 
+def user_attribute(body: Mapping[str, Any], content: Content, told: dict[str, Any]) -> None:
+    """Add the user that the app names to the provider, for an app that names none to Tollway.
+
+    It may be a mail address, so it passes the content policy, and stays inside where content does.
+    """
+    user = string(body.get("safety_identifier")) or string(body.get("user"))
+    kept = content.text(user) if user else None
+    if kept:
+        told[attr.USER_ID] = kept
+
+
 def tool_definitions(body: Mapping[str, Any], content: Content) -> str | None:
     """Return the tools offered, flat: [{type, name, description, parameters}]."""
     tools = items(body.get("tools")) or [

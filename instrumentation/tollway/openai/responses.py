@@ -13,6 +13,8 @@ from tollway.openai.usage import read_usage
 
 _FINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
 _FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
+_APP_S_CALLS = {"apply_patch_call", "computer_call", "local_shell_call", "shell_call"}
+"""Kinds of calls that the app itself is to carry out."""
 _MAX_REMEMBERED = 10_000
 
 
@@ -135,7 +137,7 @@ def _tool_call(told: Any) -> ToolCall | None:
     if kind.endswith("_call"):
         call_id = string(told.get("call_id") or told.get("id"))
         asked = {k: told[k] for k in ("action", "queries", "code") if told.get(k) is not None}
-        is_server_side = kind not in {"computer_call", "local_shell_call", "shell_call"}
+        is_server_side = kind not in _APP_S_CALLS
         return ToolCall(kind.removesuffix("_call"), call_id, asked or None, is_server_side)
     return None
 
@@ -146,12 +148,13 @@ class ResponseEvents:
     The last event holds the whole response; until it comes, deltas and finished items do.
     """
 
-    __slots__ = ("_error", "_items", "_response", "_text")
+    __slots__ = ("_error", "_items", "_refusal", "_response", "_text")
 
     def __init__(self) -> None:
         self._response: Any = None
         self._items: list[Any] = []
         self._text: list[str] = []
+        self._refusal: list[str] = []
         self._error: Any = None
 
     def add(self, event: Any) -> bool:
@@ -162,6 +165,10 @@ class ResponseEvents:
             delta = told.get("delta")
             if delta.__class__ is str:
                 self._text.append(delta)
+        elif kind == "response.refusal.delta":
+            delta = told.get("delta")
+            if delta.__class__ is str:
+                self._refusal.append(delta)
         elif kind == "response.output_item.done":
             self._items.append(told.get("item"))
         elif kind == "error":
@@ -181,6 +188,8 @@ class ResponseEvents:
                 _output_item(fields(item), choice)
             if choice.text is None:
                 choice.text = "".join(self._text) or None
+            if choice.refusal is None:
+                choice.refusal = "".join(self._refusal) or None
             answer.choices = [choice]
         if self._error is not None:
             code = self._error.get("code")

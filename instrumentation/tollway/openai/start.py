@@ -25,7 +25,12 @@ from tollway.openai.call import CALL_KEY, Call
 from tollway.openai.endpoints import Endpoint, endpoint_of
 from tollway.openai.fields import fields
 from tollway.openai.provider import Server, server_of
-from tollway.openai.request import content_attributes, request_attributes, tool_definitions
+from tollway.openai.request import (
+    content_attributes,
+    request_attributes,
+    tool_definitions,
+    user_attribute,
+)
 
 if TYPE_CHECKING:
     from tollway._setup import State
@@ -95,6 +100,8 @@ def _begin(
     call.context = Context({**parent, SPAN_KEY: span, CALL_KEY: call})
     try:
         _tell_request(call, body, is_stream=is_stream)
+        if ("user" in body or "safety_identifier" in body) and attr.USER_ID not in start:
+            user_attribute(body, state.content, call.told)
     except Exception as exc:  # noqa: BLE001 - the rest is told all the same
         swallow("request", exc)
     call.start_ns = perf_counter_ns()

@@ -87,6 +87,7 @@ def read_usage(said: Any, provider: str = "openai") -> Usage | None:
     cost = _cost(told["cost"]) if "cost" in told else None
     if input_tokens is None and output_tokens is None and total is None and cost is None:
         return None
+    input_tokens = _inclusive_input(input_tokens, details, told)
     output_tokens = _inclusive_output(input_tokens, output_tokens, total, details, provider)
     if total is None and (input_tokens is not None or output_tokens is not None):
         total = (input_tokens or 0) + (output_tokens or 0)
@@ -117,6 +118,21 @@ def _take(name: str, value: Any, into: dict[str, int]) -> None:
     tokens = value if value.__class__ is int and 0 <= value < 2**63 else count(value)
     if tokens is not None and name not in into:
         into[name] = tokens
+
+
+def _inclusive_input(input_tokens: int | None, details: dict[str, int], told: Any) -> int | None:
+    """Add cached tokens where a provider leaves them out of the input, as Anthropic does.
+
+    Its own names say so where they stand together; so does a cache larger than the input.
+    """
+    cached = details.get(attr.GEN_AI_USAGE_CACHE_READ, 0)
+    cached += details.get(attr.GEN_AI_USAGE_CACHE_CREATION, 0)
+    if not cached or input_tokens is None:
+        return input_tokens
+    is_anthropic = "input_tokens" in told and (
+        "cache_read_input_tokens" in told or "cache_creation_input_tokens" in told
+    )
+    return input_tokens + cached if is_anthropic or cached > input_tokens else input_tokens
 
 
 def _inclusive_output(

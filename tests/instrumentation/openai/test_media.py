@@ -80,6 +80,64 @@ def test_transcription(spans: Any, wire: Any) -> None:
     assert "RIFFDATA" not in span.to_json()
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_streamed_transcription(spans: Any, wire: Any, is_whole: bool) -> None:
+    events = [
+        {"type": "transcript.text.delta", "delta": "hello "},
+        {"type": "transcript.text.delta", "delta": "there"},
+        {
+            "type": "transcript.text.done",
+            "text": "hello there",
+            "usage": {"type": "tokens", "input_tokens": 14, "output_tokens": 5, "total_tokens": 19},
+        },
+    ]
+    client = wire.streams(events, done=False).client()
+    sound = ("a.wav", io.BytesIO(b"RIFFDATA"))
+    stream = client.audio.transcriptions.create(model="gpt-4o-transcribe", file=sound, stream=True)
+    if is_whole:
+        assert [event.type for event in stream][-1] == "transcript.text.done"
+    else:
+        next(stream)
+        stream.close()
+
+    told = spans.one().attributes
+    text = json.loads(told["gen_ai.output.messages"])[0]["parts"][0]["content"]
+    assert text == ("hello there" if is_whole else "hello ")
+    assert told.get("gen_ai.usage.output_tokens") == (5 if is_whole else None)
+    assert told["gen_ai.output.type"] == "text"
+
+
+def test_streamed_picture(spans: Any, wire: Any) -> None:
+    usage = {"input_tokens": 13, "output_tokens": 272, "total_tokens": 285}
+    picture = {"b64_json": "QUJD" * 1000, "size": "1024x1024", "quality": "low"}
+    events = [
+        {"type": "image_generation.partial_image", "partial_image_index": 0, **picture},
+        {"type": "image_generation.completed", "usage": usage, **picture},
+    ]
+    client = wire.streams(events, done=False).client()
+    client.post(
+        "/images/generations",
+        body={"model": "gpt-image-1", "prompt": "a cat", "stream": True},
+        cast_to=object,
+        stream=True,
+        stream_cls=openai.Stream[object],
+    ).close()
+    whole = client.post(
+        "/images/generations",
+        body={"model": "gpt-image-1", "prompt": "a cat", "stream": True},
+        cast_to=object,
+        stream=True,
+        stream_cls=openai.Stream[object],
+    )
+    assert len(list(whole)) == 2
+    early, late = (span.attributes for span in spans.all())
+    assert early["tollway.image.count"] == 0
+    assert late["tollway.image.count"] == 1
+    assert late["tollway.image.size"] == "1024x1024"
+    assert late["gen_ai.usage.output_tokens"] == 272
+    assert "QUJDQUJD" not in spans.all()[1].to_json()
+
+
 def test_transcription_as_plain_text_and_by_duration(spans: Any, wire: Any) -> None:
     client = wire.says("just text").says({"text": "x", "usage": {"seconds": 7}}).client()
     sound = ("a.wav", b"RIFF")

@@ -118,3 +118,101 @@ def test_two_choices_of_a_stream(spans: Any, wire: Any, ask: Any) -> None:
     assert told["gen_ai.response.finish_reasons"] == ("stop", "length")
     texts = [m["parts"][0]["content"] for m in json.loads(told["gen_ai.output.messages"])]
     assert texts == ["aA", "bB"]
+
+
+def _calls(spans: Any, wire: Any, ask: Any, deltas: list[Any]) -> list[Any]:
+    events = [_chunk({"tool_calls": [delta]}) for delta in deltas]
+    list(ask(wire.streams([*events, _chunk({}, "tool_calls")]).client(), stream=True))
+    parts = json.loads(spans.one().attributes["gen_ai.output.messages"])[0]["parts"]
+    return [(part["name"], part["arguments"]) for part in parts]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("get_weather", None), ("get_", "weather"), ("get_weather",) * 2, ("get", "get_weather")],
+)
+def test_tool_name_comes_whole_in_pieces_or_again(
+    spans: Any, wire: Any, ask: Any, names: Any
+) -> None:
+    first, second = names
+    deltas = [
+        {"index": 0, "id": "c", "type": "function", "function": {"name": first, "arguments": ""}},
+        {"index": 0, "function": {"name": second, "arguments": '{"a"'}},
+        {"index": 0, "function": {"name": "", "arguments": ": 1}"}},
+    ]
+    assert _calls(spans, wire, ask, deltas) == [("get_weather", {"a": 1})]
+
+
+def test_whole_calls_without_id_under_one_index(spans: Any, wire: Any, ask: Any) -> None:
+    deltas = [
+        {"index": 0, "id": "", "function": {"name": "a", "arguments": "{}"}},
+        {"index": 0, "id": "", "function": {"name": "b", "arguments": '{"x": 1}'}},
+    ]
+    assert _calls(spans, wire, ask, deltas) == [("a", {}), ("b", {"x": 1})]
+
+
+def test_moonshot_s_usage_is_in_the_choice(spans: Any, wire: Any, ask: Any) -> None:
+    last = _chunk({}, "stop")
+    last["choices"][0]["usage"] = {"prompt_tokens": 19, "completion_tokens": 13}
+    client = wire.streams([_chunk({"content": "a"}), last]).client(
+        base_url="https://api.moonshot.ai/v1"
+    )
+    assert len(list(ask(client, stream=True))) == 2
+    assert spans.one().attributes["gen_ai.usage.input_tokens"] == 19
+
+
+def test_usage_on_every_chunk_counts_once_and_hides_nothing(
+    spans: Any, wire: Any, ask: Any
+) -> None:
+    def used(count: int) -> dict[str, int]:
+        return {"prompt_tokens": 5, "completion_tokens": count, "total_tokens": 5 + count}
+
+    events = [_chunk({"role": "assistant", "content": "a"}, usage=used(n)) for n in (1, 2, 3)]
+    chunks = list(ask(wire.streams(events).client(base_url="http://vllm:8000/v1"), stream=True))
+
+    assert [chunk.usage.completion_tokens for chunk in chunks] == [1, 2, 3]
+    assert spans.one().attributes["gen_ai.usage.output_tokens"] == 3
+
+
+def test_mistral_thinks_in_parts_of_a_stream(spans: Any, wire: Any, ask: Any) -> None:
+    thought = [{"type": "thinking", "thinking": [{"type": "text", "text": "We"}]}]
+    more = [{"type": "thinking", "thinking": [{"type": "text", "text": "ll"}]}]
+    events = [_chunk({"content": thought}), _chunk({"content": more}), _chunk({"content": "Yes"})]
+    list(ask(wire.streams(events).client(base_url="https://api.mistral.ai/v1"), stream=True))
+
+    assert json.loads(spans.one().attributes["gen_ai.output.messages"])[0]["parts"] == [
+        {"type": "reasoning", "content": "Well"},
+        {"type": "text", "content": "Yes"},
+    ]
+
+
+def test_audio_of_a_stream(spans: Any, wire: Any, ask: Any) -> None:
+    events = [
+        _chunk({"role": "assistant", "content": "", "audio": {"id": "a", "transcript": "Hel"}}),
+        _chunk({"audio": {"id": "a", "transcript": "lo"}}),
+        _chunk({"content": "seen", "audio": {"transcript": "!"}}),
+        _chunk({"audio": {"data": "UklG" * 100}}),
+        _chunk({}, "stop"),
+    ]
+    list(ask(wire.streams(events).client(), stream=True, modalities=["text", "audio"]))
+
+    told = spans.one().attributes
+    assert told["gen_ai.output.type"] == "speech"
+    assert json.loads(told["gen_ai.output.messages"])[0]["parts"] == [
+        {"type": "text", "content": "seen"},
+        {"type": "blob", "modality": "audio", "transcript": "Hello!"},
+    ]
+
+
+def test_error_in_the_last_chunk_of_a_raw_stream(spans: Any, wire: Any) -> None:
+    broken = _chunk({"content": ""}, "error", error={"code": 502, "message": "upstream gone"})
+    client = wire.streams([_chunk({"content": "Hal"}), broken]).client(
+        base_url="https://openrouter.ai/api/v1"
+    )
+    raw = client.chat.completions.with_streaming_response
+    with raw.create(model="m", messages=[], stream=True) as response:
+        assert "upstream gone" in "".join(response.iter_text())
+
+    told = spans.one().attributes
+    assert told["error.type"] == "502"
+    assert told["gen_ai.response.finish_reasons"] == ("error",)
