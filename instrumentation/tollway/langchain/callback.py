@@ -19,7 +19,7 @@ from tollway._guard import guard, swallow
 from tollway._setup import State
 from tollway._span import CallSpan, end_orphans, end_safely
 from tollway.langchain import chains, scopes, tool_runs
-from tollway.langchain.endings import ABANDONED, end_with_error
+from tollway.langchain.endings import ABANDONED, end_with_error, tell_above
 from tollway.langchain.fallbacks import current_attempt
 from tollway.langchain.llm_calls import CHAT, COMPLETION, LlmRun, request_attributes
 from tollway.langchain.runs import NOTHING, Run, Runs
@@ -249,6 +249,8 @@ class TollwayCallback(BaseCallbackHandler):
                 return
             if error is not None and run.below and not isinstance(error, Exception):
                 self._end_below(run, error)
+            if error is not None and run.parent is not None:
+                tell_above(run, error)
             call = run.call
             if call is None:
                 return

@@ -137,6 +137,10 @@ def start_chain(state: State, start: Start, name: str, run_type: str | None, inp
         scope.run = run
         start.configure(scope.configurable)
     attributes = start.attributes(kind, name)
+    if kind == kinds.NODE and parent is not None and parent.failures:
+        failures = parent.failures.get((start.metadata or {}).get("langgraph_checkpoint_ns"))
+        if failures:
+            attributes[attr.RETRY_ATTEMPT] = failures + 1
     span_name = kinds.describe(kind, name, attributes, is_root=is_root)
     call = start.show(state, run, span_name, attributes)
     if call.is_recording and state.content.enabled:

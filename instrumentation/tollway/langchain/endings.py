@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tollway import attributes as attr
 from tollway._span import CallSpan
-from tollway.langchain.kinds import is_interrupt
+from tollway.langchain.kinds import GRAPHS, NODE, is_bubble, is_interrupt
+from tollway.langchain.runs import Run
 
 COMPLETED = "completed"
 CLOSED_EARLY = "closed_early"
@@ -24,5 +25,20 @@ def end_with_error(call: CallSpan, error: BaseException, *, is_request: bool = F
         call.set(attr.STREAM_OUTCOME, CANCELLED)
     elif is_interrupt(error):
         call.set(attr.LANGGRAPH_INTERRUPTED, True)
-    else:
+    elif not is_bubble(error):
         call.fail(error)
+
+
+def tell_above(run: Run, error: BaseException) -> None:
+    """Leave with the runs above what a run's error means there.
+
+    A graph that stops for a human ends as if it were done; a node that failed may be tried again.
+    """
+    above = run.parent
+    if is_interrupt(error):
+        while above is not None:
+            if above.kind in GRAPHS and above.call is not None:
+                above.call.set(attr.LANGGRAPH_INTERRUPTED, True)
+            above = above.parent
+    elif run.kind == NODE and above is not None and not is_bubble(error):
+        above.note_failure(run.task)

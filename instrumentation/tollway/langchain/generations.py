@@ -10,11 +10,13 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from tollway import attributes as attr
 from tollway._capture import Content
-from tollway.langchain.messages import message_json
+from tollway.langchain.messages import message_json, refusal_of
 from tollway.langchain.usage import usage_attributes
 
 _FINISH_KEYS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "finishReason")
 _ID_KEYS = ("id", "response_id")
+# Where providers' own usage is, for models that give no `usage_metadata`.
+_USAGE_KEYS = ("token_usage", "usage", "token_count")
 _WORDS = (
     (attr.GEN_AI_RESPONSE_MODEL, ("model_name", "model", "model_id", "model_version")),
     (attr.OPENAI_RESPONSE_SYSTEM_FINGERPRINT, ("system_fingerprint",)),
@@ -28,8 +30,13 @@ _FINISH_WORDS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "STOP": "stop",
+    "COMPLETE": "stop",
     "max_tokens": "length",
     "MAX_TOKENS": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "content_filter",
+    "SAFETY": "content_filter",
+    "guardrail_intervened": "content_filter",
 }
 
 
@@ -56,8 +63,10 @@ def answer_attributes(
     if any(reasons):
         found[attr.GEN_AI_RESPONSE_FINISH_REASONS] = [reason for reason in reasons if reason]
     _add_tool_calls(messages, found)
+    if any(reason == "refusal" for reason in reasons) or any(map(refusal_of, messages)):
+        found[attr.LLM_REFUSAL] = True
     if with_usage:
-        _add_usage(messages, llm_output, found)
+        _add_usage(messages, sources, found)
     if content.enabled:
         text = content.messages(_output_messages(choices, reasons))
         if text is not None:
@@ -84,11 +93,13 @@ def _messages(choices: Sequence[Generation]) -> list[AIMessage]:
 
 
 def _add_usage(
-    messages: Sequence[AIMessage], llm_output: Mapping[str, Any], found: dict[str, Any]
+    messages: Sequence[AIMessage], sources: Sequence[Mapping[str, Any]], found: dict[str, Any]
 ) -> None:
     # A choice's usage is that of the whole call: all choices carry the same one.
-    told = [message.usage_metadata for message in messages]
-    for source in (*told, llm_output.get("token_usage"), llm_output.get("usage")):
+    told: list[Any] = [message.usage_metadata for message in messages]
+    if not any(told):
+        told = [source.get(key) for source in reversed(sources) for key in _USAGE_KEYS]
+    for source in told:
         usage = usage_attributes(source) if source else None
         if usage:
             found.update({key: value for key, value in usage.items() if key not in found})

@@ -95,9 +95,18 @@ def run_attributes(
     return found
 
 
-def is_interrupt(error: BaseException) -> bool:
+def is_bubble(error: BaseException) -> bool:
     """Tell whether an error is LangGraph's way to stop for a human, or to hand over control."""
+    return _is_of_langgraph(error, "GraphBubbleUp")
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Tell whether an error is LangGraph's way to stop for a human."""
+    return _is_of_langgraph(error, "GraphInterrupt")
+
+
+def _is_of_langgraph(error: BaseException, name: str) -> bool:
     return any(
-        cls.__name__ == "GraphBubbleUp" and cls.__module__.startswith("langgraph")
+        cls.__name__ == name and cls.__module__.startswith("langgraph")
         for cls in type(error).__mro__
     )

@@ -43,9 +43,27 @@ def message_json(message: BaseMessage) -> dict[str, Any]:
         return {"role": role, "parts": [response]}
     parts = _parts(message.content)
     if role == "assistant" and isinstance(message, AIMessage):
+        if message.additional_kwargs:
+            _add_extras(message, parts)
         parts.extend(tool_call_part(call) for call in message.tool_calls)
         parts.extend(tool_call_part(call) for call in message.invalid_tool_calls)
     return {"role": role, "parts": parts}
+
+
+def refusal_of(message: AIMessage) -> str | None:
+    """Return the text with which a model refused, as OpenAI's kind of models tell it."""
+    told = message.additional_kwargs.get("refusal") if message.additional_kwargs else None
+    return told if told and isinstance(told, str) else None
+
+
+def _add_extras(message: AIMessage, parts: list[dict[str, Any]]) -> None:
+    """Add what integrations keep beside the content: thoughts (DeepSeek's kind), a refusal."""
+    thought = message.additional_kwargs.get("reasoning_content")
+    if thought and isinstance(thought, str):
+        parts.insert(0, {"type": "reasoning", "content": thought})
+    refusal = refusal_of(message)
+    if refusal is not None:
+        parts.append({"type": "refusal", "content": refusal})
 
 
 def messages_json(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:

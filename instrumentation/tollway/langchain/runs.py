@@ -32,6 +32,8 @@ class Run:
     context = Context()
     node: Any = None
     """The graph node that the run is, or is part of."""
+    failures: dict[Any, int] | None = None
+    """Of a graph: how often each of its tasks failed, once one did."""
     metadata: Mapping[str, Any] | None = None
     """LangChain's metadata of the run; a run below with the same inherits all it says."""
     given: Mapping[str, str] = NOTHING
@@ -73,6 +75,17 @@ class Run:
         if name is not None and value is not None:
             found[name] = value
         return found
+
+    @property
+    def task(self) -> Any:
+        """What LangGraph tells the tasks of a graph apart by, None where the run is none."""
+        return self.metadata.get("langgraph_checkpoint_ns") if self.metadata else None
+
+    def note_failure(self, task: Any) -> None:
+        """Note that a task of this graph failed."""
+        if isinstance(task, str):
+            self.failures = self.failures or {}
+            self.failures[task] = self.failures.get(task, 0) + 1
 
     def label(self, labels: Mapping[str, str]) -> None:
         """Add labels that became known after the start: to its span, and to all under it."""

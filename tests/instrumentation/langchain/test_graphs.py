@@ -12,9 +12,10 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage
 from langchain_core.tools import ToolException, tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphRecursionError
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Command, Send, interrupt
+from langgraph.types import Command, RetryPolicy, Send, interrupt
 
 CALL = "chat claude-test"
 RAW = "chat gpt-4o-mini"
@@ -184,11 +185,69 @@ def test_interrupt_is_no_error(traced: Any, tree: Any, is_async: bool) -> None:
     assert node.attributes["langgraph.interrupted"] is True
     assert "error.type" not in node.attributes
     assert not node.events
-    assert traced.named("invoke_workflow LangGraph").status.is_unset
+    graph_span = traced.named("invoke_workflow LangGraph")
+    assert graph_span.status.is_unset
+    assert graph_span.attributes["langgraph.interrupted"] is True
     traced.clear()
     assert run(Command(resume="yes"))["said"] == ["yes"]
     assert tree(traced) == [("invoke_workflow LangGraph", ["node approve"])]
-    assert "langgraph.interrupted" not in traced.named("node approve").attributes
+    assert not [s for s in traced.all() if "langgraph.interrupted" in s.attributes]
+
+
+def test_interrupt_in_a_subgraph_is_told_on_every_graph_that_stops(traced: Any) -> None:
+    inner = _graph(("approve", lambda _: {"said": [interrupt("refund?")]}), name="inner")
+    outer = _graph(
+        ("before", lambda _: {"said": ["b"]}), ("sub", inner), checkpointer=InMemorySaver()
+    )
+    config = {"configurable": {"thread_id": "t1"}}
+    outer.invoke({"said": []}, config)
+    stopped = {s.name for s in traced.all() if s.attributes.get("langgraph.interrupted")}
+    assert stopped == {
+        "invoke_workflow LangGraph",
+        "node sub",
+        "invoke_workflow inner",
+        "node approve",
+    }
+    traced.clear()
+    assert outer.invoke(Command(resume="yes"), config)["said"][-1] == "yes"
+    assert not [s for s in traced.all() if "langgraph.interrupted" in s.attributes]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_tries_of_a_node_are_numbered(traced: Any, is_async: bool) -> None:
+    tries: list[int] = []
+
+    def shaky(_: State) -> State:
+        tries.append(1)
+        if len(tries) < 3:
+            raise ConnectionError("busy")
+        return {"said": ["done"]}
+
+    graph: Any = StateGraph(State)
+    policy = RetryPolicy(initial_interval=0.001, jitter=False, max_attempts=3)
+    graph.add_node("shaky", shaky, retry_policy=policy)
+    graph.add_edge(START, "shaky")
+    app = graph.compile()
+    if is_async:
+        asyncio.run(app.ainvoke({"said": []}))
+    else:
+        app.invoke({"said": []})
+    nodes = [s.attributes for s in traced.all() if s.name == "node shaky"]
+    assert [said.get("tollway.retry.attempt") for said in nodes] == [None, 2, 3]
+    assert [said.get("error.type") for said in nodes] == ["ConnectionError"] * 2 + [None]
+    assert traced.named("invoke_workflow LangGraph").status.is_unset
+
+
+def test_graph_at_its_recursion_limit_is_an_error(traced: Any) -> None:
+    graph = StateGraph(State)
+    graph.add_node("again", lambda _: {"said": ["x"]})
+    graph.add_edge(START, "again")
+    graph.add_edge("again", "again")
+    with pytest.raises(GraphRecursionError):
+        graph.compile().invoke({"said": []}, {"recursion_limit": 3})
+    root = traced.named("invoke_workflow LangGraph")
+    assert root.attributes["error.type"] == "GraphRecursionError"
+    assert len(traced.all()) == 4
 
 
 def test_handing_over_to_the_parent_graph_is_no_error(traced: Any) -> None:
@@ -198,7 +257,8 @@ def test_handing_over_to_the_parent_graph_is_no_error(traced: Any) -> None:
     graph.add_node("last", lambda _: {"said": ["done"]})
     graph.add_edge(START, "first")
     assert graph.compile().invoke({"said": []})["said"] == ["done"]
-    assert [s.name for s in traced.all() if not s.status.is_ok] == []
+    assert [s.name for s in traced.all() if not s.status.is_unset or s.events] == []
+    assert not [s.name for s in traced.all() if "langgraph.interrupted" in s.attributes]
 
 
 @pytest.mark.parametrize("is_async", [False, True])
