@@ -31,13 +31,21 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Most attributes, events and links of all spans of one request; more are answered 413."""
 
     attribute_bytes: int = 256 * KIB
-    """Longest text of a span's attribute; a longer one is cut there, and says so at its end."""
+    """Longest text of an attribute (of spans, events, resources) or a name; a longer one is cut
+    there, and says so at its end."""
 
     content_bytes: int = 1024 * KIB
     """The same for message content, instructions, tool definitions, arguments and results."""
 
     attribute_count: int = 1024
-    """Most attributes kept of one span; `tollway.dropped_attributes` counts those beyond."""
+    """Most attributes kept of one span, event or resource; `tollway.dropped_attributes` of a span
+    or resource counts those beyond."""
+
+    event_count: int = 4096
+    """Most events kept of one span; its `tollway.dropped_events` counts those beyond."""
+
+    link_count: int = 1024
+    """Most links kept of one span; its `tollway.dropped_links` counts those beyond."""
 
     nesting: int = 24
     """Levels of lists and maps inside an attribute's value, 30 at most; deeper is answered 400."""
@@ -51,7 +59,13 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.decoded_bytes > self.in_flight_bytes:
             raise ValueError("in_flight_bytes must hold one request of decoded_bytes at least")
-        for name in ("attribute_bytes", "content_bytes", "attribute_count"):
+        for name in (
+            "attribute_bytes",
+            "content_bytes",
+            "attribute_count",
+            "event_count",
+            "link_count",
+        ):
             if not 1 <= getattr(self, name) <= _MOST:
                 raise ValueError(f"{name} must be from 1 to {_MOST}")
         if not 1 <= self.nesting <= 30:

@@ -50,6 +50,8 @@ def open_store(
         attribute_bytes=limits.attribute_bytes,
         content_bytes=limits.content_bytes,
         attribute_count=limits.attribute_count,
+        event_count=limits.event_count,
+        link_count=limits.link_count,
     )
     folder = folder_of(url)
     if folder is None:
