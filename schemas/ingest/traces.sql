@@ -56,10 +56,12 @@ FROM
             resource_all['service.name'] AS service,
             resource_all['service.version'] AS service_version,
             mapFilter((k, v) -> k NOT IN ('service.name', 'service.version'), resource_all) AS resource,
-            span.name AS name,
+            span.name AS name, -- IF SMALL
+            if(length(span.name) > {attribute_bytes:UInt32}, concat(toValidUTF8(left(span.name, {attribute_bytes:UInt32})), '… [cut, ', toString(length(span.name)), ' bytes]'), span.name) AS name, -- IF LARGE
             toInt8(if(span.kind BETWEEN 0 AND 5, span.kind, 0)) AS kind,
             toInt8(if(span.status.code BETWEEN 0 AND 2, span.status.code, 0)) AS status,
-            span.status.message AS status_message,
+            span.status.message AS status_message, -- IF SMALL
+            if(length(span.status.message) > {attribute_bytes:UInt32}, concat(toValidUTF8(left(span.status.message, {attribute_bytes:UInt32})), '… [cut, ', toString(length(span.status.message)), ' bytes]'), span.status.message) AS status_message, -- IF LARGE
             transform(lower(@text(operation)),
                 ['llm', 'embedding', 'tool', 'agent', 'retriever', 'completion', 'generation', 'chat_model', 'chain'],
                 ['chat', 'embeddings', 'execute_tool', 'invoke_agent', 'retrieval', 'text_completion', 'chat', 'chat', 'chain'],
@@ -101,12 +103,18 @@ FROM
             toUInt16(least(greatest(toInt64(ifNull(@count(attempts), 1)) - 1, 0), 65535)) AS retries,
             lower(@text(fallback)) NOT IN ('', 'false', '0') AS is_fallback,
             toDecimal128OrNull(@text(cost_reported), 24) AS reported_usd,
-            scope.name AS scope_name, scope.version AS scope_version,
-            arrayMap(t -> fromUnixTimestamp64Nano(toInt64(t), 'UTC'), span.events.time_unix_nano) AS event_times,
-            span.events.name AS event_names,
-            arrayMap(a -> mapFromArrays(a.key, arrayMap(v -> @value(v), a.value)), span.events.attributes) AS event_attributes,
-            arrayMap(x -> lower(hex(x)), span.links.trace_id) AS link_trace_ids,
-            arrayMap(x -> lower(hex(x)), span.links.span_id) AS link_span_ids,
+            scope.name AS scope_name, scope.version AS scope_version, -- IF SMALL
+            if(length(scope.name) > {attribute_bytes:UInt32}, concat(toValidUTF8(left(scope.name, {attribute_bytes:UInt32})), '… [cut, ', toString(length(scope.name)), ' bytes]'), scope.name) AS scope_name, if(length(scope.version) > {attribute_bytes:UInt32}, concat(toValidUTF8(left(scope.version, {attribute_bytes:UInt32})), '… [cut, ', toString(length(scope.version)), ' bytes]'), scope.version) AS scope_version, -- IF LARGE
+            arrayMap(t -> fromUnixTimestamp64Nano(toInt64(t), 'UTC'), span.events.time_unix_nano) AS event_times, -- IF SMALL
+            span.events.name AS event_names, -- IF SMALL
+            arrayMap(a -> mapFromArrays(a.key, arrayMap(v -> @value(v), a.value)), span.events.attributes) AS event_attributes, -- IF SMALL
+            arrayMap(x -> lower(hex(x)), span.links.trace_id) AS link_trace_ids, -- IF SMALL
+            arrayMap(x -> lower(hex(x)), span.links.span_id) AS link_span_ids, -- IF SMALL
+            arrayMap(t -> fromUnixTimestamp64Nano(toInt64(t), 'UTC'), arraySlice(span.events.time_unix_nano, 1, {event_count:UInt32})) AS event_times, -- IF LARGE
+            arrayMap(t -> if(length(t) > {attribute_bytes:UInt32}, concat(toValidUTF8(left(t, {attribute_bytes:UInt32})), '… [cut, ', toString(length(t)), ' bytes]'), t), arraySlice(span.events.name, 1, {event_count:UInt32})) AS event_names, -- IF LARGE
+            arrayMap(a -> mapFromArrays(arraySlice(a.key, 1, {attribute_count:UInt32}), arrayMap(t -> if(length(t) > {attribute_bytes:UInt32}, concat(toValidUTF8(left(t, {attribute_bytes:UInt32})), '… [cut, ', toString(length(t)), ' bytes]'), t), arrayMap(v -> @value(v), arraySlice(a.value, 1, {attribute_count:UInt32})))), arraySlice(span.events.attributes, 1, {event_count:UInt32})) AS event_attributes, -- IF LARGE
+            arrayMap(x -> lower(hex(x)), arraySlice(span.links.trace_id, 1, {link_count:UInt32})) AS link_trace_ids, -- IF LARGE
+            arrayMap(x -> lower(hex(x)), arraySlice(span.links.span_id, 1, {link_count:UInt32})) AS link_span_ids, -- IF LARGE
             fromUnixTimestamp64Nano({ingested_at_ns:Int64}, 'UTC') AS ingested_at,
             mapFromArrays(arrayFilter((k, c) -> c = @code(input_message_keys), keys, codes),
                           arrayFilter((t, c) -> c = @code(input_message_keys), texts, codes)) AS input_keys,
@@ -120,8 +128,10 @@ FROM
             @text(tool_result) AS tool_result,
             mapFromArrays(arrayFilter((k, c) -> c = 0, keys, codes), arrayFilter((t, c) -> c = 0, texts, codes)) AS attributes, -- IF SMALL
             mapConcat(mapFromArrays(arrayFilter((k, c) -> c = 0, keys, codes), arrayFilter((t, c) -> c = 0, texts, codes)), -- IF LARGE
-                      mapFilter((k, v) -> length(keys) > {attribute_count:UInt32}, -- IF LARGE
-                                map('tollway.dropped_attributes', toString(length(keys) - {attribute_count:UInt32})))) AS attributes, -- IF LARGE
+                      mapFilter((k, v) -> v != '0', map( -- IF LARGE
+                          'tollway.dropped_attributes', toString(greatest(toInt64(length(keys)) - {attribute_count:UInt32}, 0)), -- IF LARGE
+                          'tollway.dropped_events', toString(greatest(toInt64(length(span.events.name)) - {event_count:UInt32}, 0)), -- IF LARGE
+                          'tollway.dropped_links', toString(greatest(toInt64(length(span.links.span_id)) - {link_count:UInt32}, 0))))) AS attributes, -- IF LARGE
             name = 'gen_ai.evaluation.result' AND has(event_names, 'gen_ai.evaluation.result')
                 AND event_attributes[indexOf(event_names, 'gen_ai.evaluation.result')]['tollway.score.trace_id'] != '' AS is_score_carrier
         FROM
@@ -145,7 +155,11 @@ FROM
                 SELECT resource_all, scope_spans.scope AS scope, arrayJoin(scope_spans.spans) AS span, project, request_index
                 FROM
                 (
-                    SELECT mapFromArrays(resource_span.resource.attributes.key, arrayMap(v -> @value(v), resource_span.resource.attributes.value)) AS resource_all,
+                    SELECT mapFromArrays(resource_span.resource.attributes.key, arrayMap(v -> @value(v), resource_span.resource.attributes.value)) AS resource_all, -- IF SMALL
+                    SELECT mapConcat(mapFromArrays(arraySlice(resource_span.resource.attributes.key, 1, {attribute_count:UInt32}), -- IF LARGE
+                                                   arrayMap(t -> if(length(t) > {attribute_bytes:UInt32}, concat(toValidUTF8(left(t, {attribute_bytes:UInt32})), '… [cut, ', toString(length(t)), ' bytes]'), t), -- IF LARGE
+                                                            arrayMap(v -> @value(v), arraySlice(resource_span.resource.attributes.value, 1, {attribute_count:UInt32})))), -- IF LARGE
+                                     mapFilter((k, v) -> v != '0', map('tollway.dropped_attributes', toString(greatest(toInt64(length(resource_span.resource.attributes.key)) - {attribute_count:UInt32}, 0))))) AS resource_all, -- IF LARGE
                            arrayJoin(resource_span.scope_spans) AS scope_spans, project, request_index
                     FROM
                     (
