@@ -114,7 +114,7 @@ class Test:
         weights = np.array([base.weight for base in self._bases])
         likelihood = np.outer(bad, np.log(rates)) + np.outer(seen - bad, np.log1p(-rates))
         nats = likelihood + np.log(weights)
-        plausible = nats >= nats.max(axis=1, keepdims=True) - pure._IMPLAUSIBLE_NATS
+        plausible = nats >= nats.max(axis=1, keepdims=True) - pure.IMPLAUSIBLE_NATS
         best = likelihood.argmax(axis=1)
         for offset in (-1, 0, 1):
             step = best + offset

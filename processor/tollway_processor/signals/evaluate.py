@@ -12,11 +12,14 @@ from tollway_processor.signals.arms import RouteArms
 from tollway_processor.signals.metrics import BASE, Metric, metrics_of
 from tollway_processor.signals.policy import RoutePolicy, SignalsConfig
 from tollway_processor.signals.quantile_shift import quantile_signals
-from tollway_processor.signals.sides import BUILT_IN, Sides, counts_of, is_tail, sides_of
+from tollway_processor.signals.sides import BUILT_IN, NOTHING, Sides, counts_of, is_tail, sides_of
 from tollway_processor.signals.statistics import (
     Arm,
     Comparison,
+    MeanQuestion,
     Method,
+    Question,
+    RateQuestion,
     Reversal,
     Role,
     SampleRatio,
@@ -24,15 +27,15 @@ from tollway_processor.signals.statistics import (
     Stratum,
     Verdict,
     check_sample_ratio,
-    compare_mean,
+    compare_all,
     compare_paired_mean,
     compare_paired_rate,
-    compare_rate,
-    compare_strata,
     decide,
     describe,
     find_reversal,
     format_harm,
+    mean_question,
+    strata_question,
 )
 from tollway_processor.signals.traffic import DAY_S, SHORTEST_S
 
@@ -114,6 +117,18 @@ def dearest(route: RouteArms) -> str:
     return max(variants(route), key=mean_cost)
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One candidate to compare with its baseline."""
+
+    route: str
+    arms: RouteArms
+    baseline: str
+    candidate: str
+    dimension: str = "variant"
+    was_rolled_back: bool = False
+
+
 def evaluate(
     route: str,
     arms: RouteArms,
@@ -128,34 +143,53 @@ def evaluate(
 
     A metric that only one side has is a signal without a comparison: it never passes.
     """
+    task = Task(route, arms, baseline, candidate, dimension, was_rolled_back)
+    return evaluate_all([task], config)[0]
+
+
+def evaluate_all(tasks: Sequence[Task], config: SignalsConfig | None = None) -> list[Evaluation]:
+    """Evaluate many candidates; all their comparisons are made at once."""
     config = config or SignalsConfig()
-    sides = Sides(arms, baseline, candidate, config.rare_share)
-    comparing = _Comparing(sides, config.route(route), _is_paired(sides))
-    measured: list[Measured] = []
-    for name, metric in metrics_of(route, sides.names(), config).items():
-        measured += comparing.signals(name, metric)
-    measured += [Measured(s, "ln ms") for s in quantile_signals(sides)]
-    ratio = _sample_ratio(sides, comparing.policy)
+    asked = [_Comparing.of(task, config) for task in tasks]
+    drafts = [list(comparing.drafts(config)) for comparing in asked]
+    questions = [
+        draft.question
+        for some in drafts
+        for draft in some
+        if isinstance(draft.question, RateQuestion | MeanQuestion)
+    ]
+    answers = iter(compare_all(questions))
+    evaluations = []
+    for task, comparing, some in zip(tasks, asked, drafts, strict=True):
+        measured = [comparing.measured(draft, answers) for draft in some]
+        measured += [Measured(s, "ln ms") for s in quantile_signals(comparing.sides)]
+        evaluations.append(_evaluation(task, comparing, measured))
+    return evaluations
+
+
+def _evaluation(task: Task, comparing: _Comparing, measured: list[Measured]) -> Evaluation:
+    ratio = _sample_ratio(comparing.sides, comparing.policy)
     is_observational = not comparing.is_paired and not (
-        dimension == "variant" and _is_random(comparing.policy, candidate)
+        task.dimension == "variant" and _is_random(comparing.policy, task.candidate)
     )
+    signals = [m.signal for m in measured]
     verdict = decide(
-        [m.signal for m in measured],
+        signals,
         sample_ratio=ratio,
         is_observational=is_observational,
-        was_rolled_back=was_rolled_back,
+        was_rolled_back=task.was_rolled_back,
     )
     return Evaluation(
-        route,
-        baseline,
-        candidate,
+        task.route,
+        task.baseline,
+        task.candidate,
         tuple(measured),
         verdict,
-        dimension,
+        task.dimension,
         is_observational,
         comparing.is_paired,
         ratio,
-        describe_multiplicity([m.signal for m in measured]),
+        describe_multiplicity(signals),
     )
 
 
@@ -171,53 +205,70 @@ def describe_multiplicity(signals: Sequence[Signal]) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A signal before its comparison: the question, or the answer where it is known."""
+
+    metric: Metric
+    cohort: str | None
+    question: Question | Comparison | None
+    reversal: Reversal | None = None
+
+
 @dataclass(slots=True)
 class _Comparing:
-    """Compares the sides of one route on one metric after the other."""
+    """Asks for the comparisons of one candidate with its baseline."""
 
     sides: Sides
     policy: RoutePolicy
+    route: str
     is_paired: bool
 
-    def signals(self, name: str, metric: Metric) -> Iterator[Measured]:
-        """Yield the signal of the whole route and those of the cohorts."""
+    @classmethod
+    def of(cls, task: Task, config: SignalsConfig) -> _Comparing:
+        sides = Sides(task.arms, task.baseline, task.candidate, config.rare_share)
+        return cls(sides, config.route(task.route), task.route, _is_paired(sides))
+
+    def drafts(self, config: SignalsConfig) -> Iterator[_Draft]:
+        """Yield the signals of each metric: of the whole route first, then of the cohorts."""
+        for name, metric in metrics_of(self.route, self.sides.names(), config).items():
+            if is_tail(name):
+                yield from self._tails(name, metric)
+            else:
+                yield from self._plain(name, metric)
+
+    def _plain(self, name: str, metric: Metric) -> Iterator[_Draft]:
         labelled = self.sides.labelled
-        if is_tail(name):
-            yield from self._tails(name, metric)
-            return
         pairs = {c: self.sides.pair(c, name, metric) for c in self._cohorts()}
-        comparison, reversal = self._whole(name, metric, {c: pairs[c] for c in labelled})
-        yield self._measured(metric, None, comparison, reversal)
+        yield self._whole(name, metric, {c: pairs[c] for c in labelled})
         for cohort, pair in pairs.items():
-            is_alone = len(labelled) == 1 and cohort == labelled[0]
-            if not is_alone and (pair[0].n or pair[1].n):
-                yield self._measured(metric, cohort, self._cohort(cohort, name, metric, pair))
+            if not self._is_alone(cohort) and (pair[0].n or pair[1].n):
+                yield _Draft(metric, cohort, self._cohort(cohort, name, metric, pair))
 
     def _cohorts(self) -> list[str]:
         return self.sides.labelled + self.sides.built_in
 
-    def _tails(self, name: str, metric: Metric) -> Iterator[Measured]:
+    def _is_alone(self, cohort: str) -> bool:
+        return self.sides.labelled == [cohort]
+
+    def _tails(self, name: str, metric: Metric) -> Iterator[_Draft]:
         labelled = self.sides.labelled
         threshold = self.sides.threshold(labelled, name)
         if threshold is None:
             return
-        pairs = {c: self.sides.tail(c, name, threshold) for c in labelled}
-        comparison, reversal = self._whole(name, metric, pairs)
-        yield self._measured(metric, None, comparison, reversal)
+        yield self._whole(name, metric, {c: self.sides.tail(c, name, threshold) for c in labelled})
         for cohort in self._cohorts():
             own = self.sides.threshold([cohort], name)
-            if own is None or (len(labelled) == 1 and cohort == labelled[0]):
-                continue
-            pair = self.sides.tail(cohort, name, own)
-            yield self._measured(metric, cohort, _compare(metric, *pair))
+            if own is not None and not self._is_alone(cohort):
+                yield _Draft(metric, cohort, _ask(metric, *self.sides.tail(cohort, name, own)))
 
     def _cohort(
         self, cohort: str, name: str, metric: Metric, pair: tuple[Arm, Arm]
-    ) -> Comparison | None:
+    ) -> Question | Comparison | None:
         paired = self._paired(cohort, name, metric)
         if paired is not None:
             return paired
-        return _compare(metric, *pair, self.sides.epochs(cohort, name, metric))
+        return _ask(metric, *pair, self.sides.epochs(cohort, name, metric))
 
     def _paired(self, cohort: str, name: str, metric: Metric) -> Comparison | None:
         pairs = self.sides.pairs(cohort, name) if self.is_paired else None
@@ -241,21 +292,19 @@ class _Comparing:
             is_log=default.method is Method.LOG_MEAN,
         )
 
-    def _whole(
-        self, name: str, metric: Metric, pairs: dict[str, tuple[Arm, Arm]]
-    ) -> tuple[Comparison | None, Reversal | None]:
+    def _whole(self, name: str, metric: Metric, pairs: dict[str, tuple[Arm, Arm]]) -> _Draft:
         if len(pairs) == 1:
             ((cohort, pair),) = pairs.items()
             if is_tail(name):
-                return _compare(metric, *pair), None
-            return self._cohort(cohort, name, metric, pair), None
+                return _Draft(metric, None, _ask(metric, *pair))
+            return _Draft(metric, None, self._cohort(cohort, name, metric, pair))
         if self.is_paired and (paired := self._paired("*", name, metric)):
-            return paired, None
-        baseline = sum((pair[0] for pair in pairs.values()), start=Arm(0, 0.0, clusters=0))
-        candidate = sum((pair[1] for pair in pairs.values()), start=Arm(0, 0.0, clusters=0))
+            return _Draft(metric, None, paired)
+        baseline = sum((pair[0] for pair in pairs.values()), start=NOTHING)
+        candidate = sum((pair[1] for pair in pairs.values()), start=NOTHING)
         criteria = metric.criteria(baseline)
         if criteria is None or not baseline.n or not candidate.n:
-            return None, None
+            return _Draft(metric, None, None)
         strata = [
             Stratum(
                 cohort,
@@ -267,7 +316,7 @@ class _Comparing:
             for cohort, (arm, other) in pairs.items()
         ]
         default = metric.default
-        comparison = compare_strata(
+        question = strata_question(
             strata,
             criteria,
             worse=default.worse,
@@ -275,28 +324,28 @@ class _Comparing:
             is_log=default.method is Method.LOG_MEAN,
             value_range=default.value_range,
         )
-        return comparison, find_reversal(strata, floor=criteria.floor, worse=default.worse)
+        reversal = find_reversal(strata, floor=criteria.floor, worse=default.worse)
+        return _Draft(metric, None, question, reversal)
 
     def _weight(self, cohort: str, baseline: Arm) -> float:
         return self.policy.mix.get(cohort, 0.0) if self.policy.mix else baseline.n
 
-    def _measured(
-        self,
-        metric: Metric,
-        cohort: str | None,
-        comparison: Comparison | None,
-        reversal: Reversal | None = None,
-    ) -> Measured:
-        default = metric.default
+    def measured(self, draft: _Draft, answers: Iterator[Comparison]) -> Measured:
+        """Return the signal of a draft; the next answer is the one to its question."""
+        question, default = draft.question, draft.metric.default
+        if question is None or isinstance(question, Comparison):
+            comparison = question
+        else:
+            comparison = next(answers)
         signal = Signal(
-            metric.name,
-            cohort,
+            draft.metric.name,
+            draft.cohort,
             comparison,
-            role=self._role(cohort, default.role),
+            role=self._role(draft.cohort, default.role),
             nature=default.nature,
-            has_weight=self._matters(cohort),
+            has_weight=self._matters(draft.cohort),
         )
-        return Measured(signal, metric.unit, self._days(comparison), reversal)
+        return Measured(signal, draft.metric.unit, self._days(comparison), draft.reversal)
 
     def _role(self, cohort: str | None, role: Role) -> Role:
         """Return a metric's role on a cohort: a built-in one blocks nothing unless declared."""
@@ -320,22 +369,16 @@ class _Comparing:
         return comparison.traces_needed * seen_days / n if n else None
 
 
-def _compare(
+def _ask(
     metric: Metric, baseline: Arm, candidate: Arm, epochs: Sequence[tuple[Arm, Arm]] = ()
-) -> Comparison | None:
+) -> Question | None:
     criteria = metric.criteria(baseline)
     if criteria is None or not baseline.n or not candidate.n:
         return None
     default = metric.default
     if default.method is Method.RATE:
-        return compare_rate(
-            baseline,
-            candidate,
-            criteria,
-            prior_rate=default.prior_rate,
-            epochs=counts_of(epochs),
-        )
-    return compare_mean(
+        return RateQuestion(baseline, candidate, criteria, default.prior_rate, counts_of(epochs))
+    return mean_question(
         baseline,
         candidate,
         criteria,
@@ -362,7 +405,7 @@ def _sample_ratio(sides: Sides, policy: RoutePolicy) -> SampleRatio | None:
     if declared is None:
         return None
     arms = [
-        sum((sides.arm(c, side, BASE) for c in sides.labelled), start=Arm(0, 0.0, clusters=0))
+        sum((sides.arm(c, side, BASE) for c in sides.labelled), start=NOTHING)
         for side in (sides.baseline, sides.candidate)
     ]
     base, other = (arm.effective_clusters for arm in arms)

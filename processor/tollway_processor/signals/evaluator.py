@@ -15,7 +15,7 @@ from tollway_processor.signals.arms import (
     store_query,
     with_pairs,
 )
-from tollway_processor.signals.evaluate import Evaluation, dearest, evaluate, variants
+from tollway_processor.signals.evaluate import Evaluation, Task, dearest, evaluate_all, variants
 from tollway_processor.signals.policy import SignalsConfig
 from tollway_processor.signals.record import write
 from tollway_processor.store.client import Store
@@ -53,27 +53,25 @@ def evaluate_routes(
 ) -> list[Evaluation]:
     """Return the evaluation of every candidate of the routes in a slice of their traces."""
     rolled_back = read_rolled_back(query, routes, cut.since_s)
-    evaluations = []
+    tasks = []
     for route, arms in read_arms(query, routes, cut, config).items():
         baseline = baseline_of(arms, config.route(route).baseline)
         if baseline is None:
             continue
         mirrored = with_pairs(query, arms, route, baseline, cut, config)
-        for candidate in variants(arms):
-            if candidate != baseline:
-                was_rolled_back = (route, baseline, candidate) in rolled_back
-                evaluations.append(
-                    evaluate(
-                        route,
-                        mirrored,
-                        baseline,
-                        candidate,
-                        config=config,
-                        dimension=cut.dimension,
-                        was_rolled_back=was_rolled_back,
-                    )
-                )
-    return evaluations
+        tasks += [
+            Task(
+                route,
+                mirrored,
+                baseline,
+                candidate,
+                cut.dimension,
+                (route, baseline, candidate) in rolled_back,
+            )
+            for candidate in variants(arms)
+            if candidate != baseline
+        ]
+    return evaluate_all(tasks, config)
 
 
 def baseline_of(arms: RouteArms, declared: str) -> str | None:

@@ -16,17 +16,18 @@ are approximations, checked by simulation in `make bench-signals`.
 from __future__ import annotations
 
 from .arms import Arm, clustered_arm, rate_arm
+from .batch import Question, compare_all
 from .comparison import Comparison, Criteria, Evidence, Sizes, State
 from .defaults import DEFAULTS, Method, MetricDefault, scaled
 from .epochs import merge_epochs
-from .means import compare_mean
+from .means import MeanQuestion, compare_mean, mean_question
 from .paired import PairCounts, compare_paired_mean, compare_paired_rate
 from .proportions import Counts
 from .quantiles import quantile_levels
-from .rates import compare_rate
+from .rates import RateQuestion, compare_rate
 from .sample_ratio import SampleRatio, check_sample_ratio
 from .signal import Nature, Role, Signal, describe, describe_values, format_harm
-from .strata import Reversal, Stratum, compare_strata, find_reversal
+from .strata import Reversal, Stratum, compare_strata, find_reversal, strata_question
 from .verdict import (
     CheaperButWorse,
     Decision,
@@ -45,10 +46,13 @@ __all__ = [
     "Criteria",
     "Decision",
     "Evidence",
+    "MeanQuestion",
     "Method",
     "MetricDefault",
     "Nature",
     "PairCounts",
+    "Question",
+    "RateQuestion",
     "Reversal",
     "Role",
     "SampleRatio",
@@ -59,6 +63,7 @@ __all__ = [
     "Verdict",
     "check_sample_ratio",
     "clustered_arm",
+    "compare_all",
     "compare_mean",
     "compare_paired_mean",
     "compare_paired_rate",
@@ -71,8 +76,10 @@ __all__ = [
     "find_cheaper_but_worse",
     "find_reversal",
     "format_harm",
+    "mean_question",
     "merge_epochs",
     "quantile_levels",
     "rate_arm",
     "scaled",
+    "strata_question",
 ]

@@ -16,12 +16,12 @@ from .comparison import Comparison, Criteria, Evidence, Sizes, State, state_of, 
 from .evidence import NO_EVIDENCE, log_normal_cdf, log_threshold
 
 MINIMUM_TRACES, MINIMUM_TRACES_HELD = 50, 100
-_VARIANCE_FLOOR = 1e-6
+VARIANCE_FLOOR = 1e-6
 # Simulated: scores that fail 1 % of the time, harmful by exactly the margin, read HELD in 14 % of
 # runs without these, 6 % with two and at most 5 % with two and a half.
 _PSEUDO_TRACES = 2.5
 _NEWTON_STEPS = 30
-_FARTHEST_FACTOR = 1e6
+FARTHEST_FACTOR = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,19 @@ class MeanEffect:
     "Mean of the baseline at the weights that the difference is taken at."
 
 
+@dataclass(frozen=True, slots=True)
+class MeanQuestion:
+    """Everything that a comparison of means is concluded from: by `conclude`, or many at once."""
+
+    effect: MeanEffect
+    "The difference as harm: positive is worse."
+    sizes: Sizes
+    criteria: Criteria
+    method: str
+    worse: str = "higher"
+    design_effect: float = 1.0
+
+
 def compare_mean(
     baseline: Arm,
     candidate: Arm,
@@ -51,6 +64,33 @@ def compare_mean(
 ) -> Comparison:
     """Compare means; a positive difference says that the candidate is worse.
 
+    Arguments as `mean_question`.
+    """
+    return conclude(
+        mean_question(
+            baseline,
+            candidate,
+            criteria,
+            worse=worse,
+            is_log=is_log,
+            value_range=value_range,
+            epochs=epochs,
+        )
+    )
+
+
+def mean_question(
+    baseline: Arm,
+    candidate: Arm,
+    criteria: Criteria,
+    *,
+    worse: str = "higher",
+    is_log: bool = False,
+    value_range: tuple[float, float] | None = None,
+    epochs: Sequence[tuple[Arm, Arm]] = (),
+) -> MeanQuestion:
+    """Return what a comparison of two means is concluded from.
+
     worse: "higher" (cost) or "lower" (groundedness), the direction of harm.
     is_log: the arms hold natural logarithms, margin 0.1 reads "10 % more"; see Comparison.ratio.
     value_range: smallest and largest possible value, for scores; HELD then allows for rare bad
@@ -59,15 +99,13 @@ def compare_mean(
     """
     sign = harm_sign(worse)
     effect = mean_effect(baseline, candidate, value_range, epochs)
-    return mean_comparison(
-        replace(effect, difference=sign * effect.difference),
+    return MeanQuestion(
+        effect if sign > 0 else replace(effect, difference=-effect.difference),
         Sizes.of(baseline, candidate),
         criteria,
-        method="log_mean" if is_log else "mean",
-        baseline=effect.baseline,
-        candidate=effect.baseline + effect.difference,
-        worse=worse,
-        design_effect=max(baseline.design_effect(), candidate.design_effect()),
+        "log_mean" if is_log else "mean",
+        worse,
+        max(baseline.design_effect(), candidate.design_effect()),
     )
 
 
@@ -182,21 +220,12 @@ def radius(variance: float, scale: float, alpha: float) -> float:
     return z * math.sqrt(variance)
 
 
-def mean_comparison(
-    effect: MeanEffect,
-    sizes: Sizes,
-    criteria: Criteria,
-    *,
-    method: str,
-    baseline: float,
-    candidate: float,
-    worse: str = "higher",
-    design_effect: float = 1.0,
-) -> Comparison:
+def conclude(question: MeanQuestion) -> Comparison:
     """Return the comparison of an estimated harm that is normal in the limit."""
-    criteria = _with_minimums(criteria)
+    effect, sizes, criteria = question.effect, question.sizes, question.criteria
+    criteria = with_minimums(criteria)
     margin, alpha, difference = criteria.margin, criteria.alpha, effect.difference
-    floor = _VARIANCE_FLOOR * margin * margin
+    floor = VARIANCE_FLOOR * margin * margin
     variance, variance_held = max(effect.variance, floor), max(effect.variance_held, floor)
     evidence = _evidence(difference, variance, variance_held, margin)
     state = state_of(difference, evidence, sizes, criteria)
@@ -206,9 +235,9 @@ def mean_comparison(
         upper = difference + radius(variance_held, margin, alpha)
     needed = _traces_needed(difference, variance_held, sizes, criteria) if state.is_open else 0.0
     return Comparison(
-        method=method,
-        baseline=baseline,
-        candidate=candidate,
+        method=question.method,
+        baseline=effect.baseline,
+        candidate=effect.baseline + harm_sign(question.worse) * difference,
         difference=difference,
         lower=lower,
         upper=upper,
@@ -217,8 +246,8 @@ def mean_comparison(
         criteria=criteria,
         state=state,
         traces_needed=still_needed(needed, state, sizes, criteria),
-        design_effect=design_effect,
-        worse=worse,
+        design_effect=question.design_effect,
+        worse=question.worse,
     )
 
 
@@ -230,7 +259,7 @@ def _evidence(difference: float, variance: float, variance_held: float, margin: 
     )
 
 
-def _with_minimums(criteria: Criteria) -> Criteria:
+def with_minimums(criteria: Criteria) -> Criteria:
     """Return the criteria with at least the traces that the plug-in variance needs."""
     return replace(
         criteria,
@@ -246,7 +275,7 @@ def _traces_needed(difference: float, variance: float, sizes: Sizes, criteria: C
     few, many = 1.0, 2.0
     while not _holds(difference, variance, many, criteria):
         few, many = many, 2 * many
-        if many > _FARTHEST_FACTOR:
+        if many > FARTHEST_FACTOR:
             return math.inf
     while many - few > 0.005 * many:
         middle = (few + many) / 2

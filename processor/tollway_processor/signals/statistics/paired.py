@@ -16,7 +16,7 @@ from .arms import Arm
 from .bounds import gather_evidence, invert
 from .comparison import Comparison, Criteria, Sizes, State, state_of, still_needed
 from .evidence import log_sum_exp, log_threshold
-from .means import MeanEffect, harm_sign, mean_comparison
+from .means import MeanEffect, MeanQuestion, conclude, harm_sign
 
 # Odds of "only the candidate is bad" among discordant pairs that are bet on, as in a relative
 # risk of 1.25 to 10.
@@ -188,13 +188,13 @@ def compare_paired_mean(
     difference = harm_sign(worse) * differences.mean
     variance = differences.variance_of_mean()
     clusters = differences.effective_clusters
-    return mean_comparison(
-        MeanEffect(difference, variance, variance, baseline_mean),
-        Sizes(differences.n, differences.n, clusters, clusters),
-        criteria,
-        method="paired_log_mean" if is_log else "paired_mean",
-        baseline=baseline_mean,
-        candidate=baseline_mean + differences.mean,
-        worse=worse,
-        design_effect=differences.design_effect(),
+    return conclude(
+        MeanQuestion(
+            MeanEffect(difference, variance, variance, baseline_mean),
+            Sizes(differences.n, differences.n, clusters, clusters),
+            criteria,
+            "paired_log_mean" if is_log else "paired_mean",
+            worse,
+            differences.design_effect(),
+        )
     )

@@ -17,16 +17,17 @@ from .evidence import NO_EVIDENCE, log_sum_exp
 
 _LOGIT_STEP = 0.6
 _FARTHEST_STEP = 6
+BASE_STEPS = 2 * _FARTHEST_STEP + 1
 # The base rates of the bets, in steps of logit around the frozen prior rate. A bet that is half a
 # step off loses about 5 % of its evidence, so three points serve a prior that is right within a
 # factor of two; one twentieth is spread evenly, so that a prior wrong by 10x costs evidence and
 # not sight. Finer grids were simulated and find nothing sooner.
 _NEAR_WEIGHTS = {-1: 0.2, 0: 0.55, 1: 0.2}
-_EVEN_WEIGHT = 0.05 / (2 * _FARTHEST_STEP + 1)
+_EVEN_WEIGHT = 0.05 / BASE_STEPS
 _LOWEST_RATE, _HIGHEST_RATE = 0.002, 0.98
 _EDGE = 1e-9
 _NEAREST_TO_ONE = 1e-6
-_IMPLAUSIBLE_NATS = 6.0
+IMPLAUSIBLE_NATS = 6.0
 
 
 class Counts(NamedTuple):
@@ -87,7 +88,7 @@ def _plausible_steps(bases: dict[int, BaseRate], seen: float, bad: float) -> set
     }
     best = max(likelihoods, key=lambda step: likelihoods[step])
     nats = {step: likelihoods[step] + math.log(base.weight) for step, base in bases.items()}
-    least = max(nats.values()) - _IMPLAUSIBLE_NATS
+    least = max(nats.values()) - IMPLAUSIBLE_NATS
     plausible = {step for step, value in nats.items() if value >= least}
     return plausible | ({best - 1, best, best + 1} & bases.keys())
 

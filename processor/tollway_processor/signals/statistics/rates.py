@@ -19,7 +19,7 @@ from .proportions import Bet, Counts, base_rates, log_evidence, log_terms, place
 
 # Distance of the alternatives from the bound in margins, with weights. The near ones keep the
 # interval shrinking at large n; the far ones find a broken cohort within tens of traces.
-_WORSE_SHIFTS = (
+WORSE_SHIFTS = (
     (0.125, 0.01),
     (0.25, 0.03),
     (0.5, 0.22),
@@ -28,7 +28,7 @@ _WORSE_SHIFTS = (
     (4.0, 0.15),
     (8.0, 0.02),
 )
-_BETTER_SHIFTS = (
+BETTER_SHIFTS = (
     (0.125, 0.01),
     (0.25, 0.03),
     (0.6, 0.2),
@@ -39,6 +39,17 @@ _BETTER_SHIFTS = (
 )
 # Bets this far below the best one are not followed while the interval is searched.
 _LEADING_NATS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateQuestion:
+    """Everything that a comparison of rates is concluded from: by compare_rate, or many at once."""
+
+    baseline: Arm
+    candidate: Arm
+    criteria: Criteria
+    prior_rate: float
+    epochs: Sequence[Counts] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +100,8 @@ def rate_test(epochs: Sequence[Counts], prior_rate: float, margin: float) -> Rat
     bases = base_rates(prior_rate, epochs)
     return RateTest(
         epochs,
-        place_bets(bases, [(shift * margin, weight) for shift, weight in _WORSE_SHIFTS]),
-        place_bets(bases, [(-shift * margin, weight) for shift, weight in _BETTER_SHIFTS]),
+        place_bets(bases, [(shift * margin, weight) for shift, weight in WORSE_SHIFTS]),
+        place_bets(bases, [(-shift * margin, weight) for shift, weight in BETTER_SHIFTS]),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from .arms import Arm
 from .comparison import Comparison, Criteria, Sizes
-from .means import MeanEffect, harm_sign, mean_comparison, mean_effect
+from .means import MeanEffect, MeanQuestion, conclude, harm_sign, mean_effect
 
 RATE_RANGE = (0.0, 1.0)
 # A cohort without traces in one arm may be left out while its declared weight is at most this;
@@ -68,9 +68,34 @@ def compare_strata(
 ) -> Comparison:
     """Compare two variants over cohorts at the declared weights, which need not sum to 1.
 
+    Arguments as `strata_question`.
+    """
+    return conclude(
+        strata_question(
+            strata,
+            criteria,
+            worse=worse,
+            is_rate=is_rate,
+            is_log=is_log,
+            value_range=value_range,
+        )
+    )
+
+
+def strata_question(
+    strata: Sequence[Stratum],
+    criteria: Criteria,
+    *,
+    worse: str = "higher",
+    is_rate: bool = False,
+    is_log: bool = False,
+    value_range: tuple[float, float] | None = None,
+) -> MeanQuestion:
+    """Return what a comparison over cohorts is concluded from.
+
     is_rate: the arms count bad traces; their variance then allows for bad traces not seen yet.
     Cohorts without two traces in each arm are left out if their weights are at most 5 % of all;
-    with more, the comparison is INSUFFICIENT. Otherwise as means.compare_mean.
+    with more, the comparison is INSUFFICIENT. Otherwise as means.mean_question.
     """
     usable = [stratum for stratum in strata if stratum.has_both and stratum.weight > 0]
     if is_rate:
@@ -80,14 +105,12 @@ def compare_strata(
     effect = _weighted_effect(usable, covered, RATE_RANGE if is_rate else value_range)
     is_covered = declared > 0 and covered >= (1 - _MOST_LEFT_OUT) * declared
     kind = "rate" if is_rate else "log_mean" if is_log else "mean"
-    return mean_comparison(
+    return MeanQuestion(
         replace(effect, difference=harm_sign(worse) * effect.difference),
         _sizes(usable if is_covered else []),
         criteria,
-        method=f"stratified_{kind}",
-        baseline=effect.baseline,
-        candidate=effect.baseline + effect.difference,
-        worse=worse,
+        f"stratified_{kind}",
+        worse,
     )
 
 
