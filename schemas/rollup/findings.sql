@@ -1,7 +1,7 @@
 -- What the step's nodes call for. Result, each a count: backward (spans that do not start after their
 -- parent), below (calls below a span, in traces of several calls), shared (answers that more than one
 -- call tells), apart (those of them that a trace outside the step tells too), rollups (calls that bear
--- the status).
+-- the status), several (traces with spans of several days).
 WITH nodes AS
 (
     SELECT *
@@ -19,6 +19,11 @@ SELECT
     tellings.1 AS shared,
     tellings.2 AS apart,
     (SELECT countIf(is_rollup) FROM nodes) AS rollups,
+    (
+        SELECT count() - uniqExact(trace_id)
+        FROM rollup_touched
+        WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC')
+    ) AS several,
     (
         SELECT (count(), countIf(others > 0))
         FROM

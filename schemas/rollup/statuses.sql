@@ -12,7 +12,7 @@ WITH
     ),
     stale AS
     (
-        SELECT trace_id, span_id
+        SELECT trace_id, span_id, toDate(started_at) AS day
         FROM rollup_nodes
         WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC') AND strength > 0
             AND is_rollup != ((trace_id, span_id) IN (untold))
@@ -25,5 +25,6 @@ SELECT * REPLACE (
     if((trace_id, span_id) IN (untold), s.cost_status, '') AS told_cost_status,
     addNanoseconds(s.ingested_at, 1) AS ingested_at)
 FROM spans AS s FINAL
-WHERE (trace_id, span_id) IN (stale)
+WHERE (trace_id, span_id) IN (SELECT trace_id, span_id FROM stale) AND toDate(started_at) IN (SELECT day FROM stale)
     AND (s.cost_status = 'rollup') != ((trace_id, span_id) IN (untold))
+SETTINGS max_partitions_per_insert_block = 0

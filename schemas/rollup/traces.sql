@@ -14,10 +14,9 @@ INSERT INTO traces (
 WITH
     touched AS
     (
-        SELECT DISTINCT trace_id
-        FROM touched_traces
-        WHERE ingested_at > fromUnixTimestamp64Nano({after_ns:Int64}, 'UTC')
-            AND ingested_at <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')
+        SELECT trace_id, day, first_at, is_recent
+        FROM rollup_touched
+        WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC')
     ),
     roles AS (SELECT * FROM rollup_roles WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC')),
     judged AS
@@ -35,7 +34,7 @@ WITH
             (
                 SELECT trace_id, name, kind, value, label
                 FROM scores FINAL
-                WHERE trace_id IN (touched)
+                WHERE trace_id IN (SELECT trace_id FROM touched)
                 ORDER BY trace_id, span_id, name, source
             )
             GROUP BY trace_id, name, kind
@@ -48,13 +47,13 @@ WITH
         SELECT trace_id, max(user_turns) AS most_turns, max(non_latin_share) AS largest_share,
                sum(invalid_tool_arguments) AS unparsed_arguments, countIf(is_empty) AS empty_outputs
         FROM span_traits FINAL
-        WHERE trace_id IN (touched)
+        WHERE trace_id IN (SELECT trace_id FROM touched) AND toDate(started_at) IN (SELECT day FROM touched)
         GROUP BY trace_id
     ),
     told AS
     (
         SELECT
-            *, http_route, is_refusal, prompt_version,
+            *,
             (started_at, span_id) AS place,
             multiIf(parent_span_id IN ('', span_id), 0,
                     cityHash64(trace_id, parent_span_id) NOT IN (SELECT node FROM rollup_nodes WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC')), 1,
@@ -65,8 +64,28 @@ WITH
             if(response_model = '', request_model, response_model) AS model,
             toUInt64(ifNull(s.input_tokens, 0)) AS tokens_in,
             toUInt64(ifNull(s.output_tokens, 0)) AS tokens_out
-        FROM spans AS s FINAL
-        WHERE trace_id IN (touched)
+        FROM
+        (
+            SELECT trace_id, span_id, parent_span_id, started_at, duration_ns, project, service, service_version, name, status,
+                   operation, route, route_source, cohort, variant, request_model, response_model, session_id, user_id, pair_id,
+                   shadow, finish_reasons, tool_call_count, ttft_ns, retries, is_fallback, http_route, is_refusal, prompt_version, error_type, status_message,
+                   input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
+                   cost_usd, cost_status, told_cost_status
+            FROM spans FINAL
+            WHERE trace_id IN (SELECT trace_id FROM touched WHERE is_recent)
+                AND toDate(started_at) IN (SELECT day FROM touched WHERE is_recent)
+                AND ingested_at >= (SELECT min(first_at) FROM touched WHERE is_recent)
+            UNION ALL
+            SELECT trace_id, span_id, parent_span_id, started_at, duration_ns, project, service, service_version, name, status,
+                   operation, route, route_source, cohort, variant, request_model, response_model, session_id, user_id, pair_id,
+                   shadow, finish_reasons, tool_call_count, ttft_ns, retries, is_fallback, http_route, is_refusal, prompt_version, error_type, status_message,
+                   input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
+                   cost_usd, cost_status, told_cost_status
+            FROM spans FINAL
+            WHERE trace_id IN (SELECT trace_id FROM touched WHERE NOT is_recent)
+                AND (toDate(started_at) IN (SELECT day FROM touched WHERE NOT is_recent)
+                     OR (SELECT countIf(day = toDate(0)) FROM touched) > 0)
+        ) AS s
     )
 SELECT
     t.trace_id AS trace_id, project,
@@ -138,4 +157,5 @@ FROM
 ) AS t
 LEFT JOIN judged ON judged.trace_id = t.trace_id
 LEFT JOIN (SELECT trace_id AS traits_of, most_turns, largest_share, unparsed_arguments, empty_outputs FROM traits) AS traits ON traits.traits_of = t.trace_id
-SETTINGS join_use_nulls = 0, compile_expressions = 0, compile_aggregate_expressions = 0
+SETTINGS join_use_nulls = 0, use_skip_indexes_if_final = 1, use_skip_indexes_if_final_exact_mode = 0,
+    max_partitions_per_insert_block = 0, compile_expressions = 0, compile_aggregate_expressions = 0

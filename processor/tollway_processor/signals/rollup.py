@@ -64,22 +64,27 @@ class Rollup:
     def _recompute(self, after: int, until: int) -> None:
         stamps = {"after_ns": after, "until_ns": until, "rolled_up_at_ns": self._version()}
         try:
-            self._run("touched_routes", stamps)
-            self._find_roles(stamps)
-            self._run("traces", stamps)
-            self._run("touched_routes", stamps)
+            self._roll_step(stamps)
         except RetryableError:
             # Most likely too much for the engine's memory at once: fewer traces next time.
             self._step = max(self._step // 4, 1)
             raise
         self._step = min(self._step * 2, STEP_TRACES)
 
-    def _find_roles(self, stamps: dict[str, int]) -> None:
-        """Say of calls that are told twice which one is paid, and write that on the spans.
+    def _roll_step(self, stamps: dict[str, int]) -> None:
+        """Recompute the traces touched after `after_ns` up to `until_ns`, as one step."""
+        self._run("days", stamps)
+        self._run("touched", stamps)
+        found = self._find_nodes(stamps)
+        self._find_roles(found, stamps)
+        self._run("touched_routes", stamps)
+        self._run("traces", stamps)
+        if found["several"]:
+            self._run("moved_traces", stamps)
+        self._run("touched_routes", stamps)
 
-        Most steps hold no such call: planning a statement costs more than its work, so those that
-        have nothing to do are left out.
-        """
+    def _find_nodes(self, stamps: dict[str, int]) -> dict[str, int]:
+        """Lay out the spans of the step, its twins' too; return what they call for."""
         self._run("nodes", stamps)
         self._run("answers", stamps)
         found = self._counts("findings", stamps)
@@ -87,6 +92,14 @@ class Rollup:
             self._run("twins", stamps)
             self._run("nodes", stamps)
             found = self._counts("findings", stamps)
+        return found
+
+    def _find_roles(self, found: dict[str, int], stamps: dict[str, int]) -> None:
+        """Say of calls that are told twice which one is paid, and write that on the spans.
+
+        Most steps hold no such call: planning a statement costs more than its work, so those that
+        have nothing to do are left out.
+        """
         if found["below"]:
             if found["backward"]:
                 self._run("circles", stamps)

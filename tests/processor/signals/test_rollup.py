@@ -325,3 +325,23 @@ class Refusing:
                 self.refused += 1
                 raise RetryableError("Code: 241. Memory limit exceeded")
         self.store.command(sql, parameters)
+
+
+def test_trace_that_turns_out_to_begin_the_day_before_moves_there(otlp, rollup):
+    midnight_ns = 1_790_000_000 // 86_400 * 86_400 * 10**9
+    late = otlp.call(start_ns=midnight_ns + 10**9, tollway__route="midnight")
+    otlp.send(late)
+    rollup.run()
+    root = otlp.span(
+        trace_id=late.trace_id, span_id=b"\0" * 7 + b"\7", start_ns=midnight_ns - 10**9
+    )
+    otlp.send(root)
+    rollup.run()
+    for is_each_day_read_by_itself in (0, 1):
+        found = otlp.store.rows(
+            "SELECT toString(toDate(started_at)) AS day, calls FROM traces FINAL WHERE route = 'midnight' "
+            f"SETTINGS do_not_merge_across_partitions_select_final = {is_each_day_read_by_itself}"
+        )
+        assert found == [{"day": "2026-09-20", "calls": 1}]
+    buckets = otlp.store.rows("SELECT toString(toDate(bucket)) AS day FROM route_stats FINAL WHERE route = 'midnight' AND traces > 0")  # fmt: skip
+    assert buckets == [{"day": "2026-09-20"}]
