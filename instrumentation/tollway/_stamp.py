@@ -21,9 +21,10 @@ class StampProcessor(SpanProcessor):
         self.is_active = True
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        if not self.is_active or span.name == attr.EVENT_EVALUATION_RESULT:
-            return
         ctx = otel_context.get_current() if parent_context is None else parent_context
+        # Nothing is asked of a span that starts in an empty context: it is every span's business.
+        if not ctx or not self.is_active or span.name == attr.EVENT_EVALUATION_RESULT:
+            return
         own = span.instrumentation_scope
         # Tollway's own spans are given the labels at creation, where samplers see them.
         if own is None or own.name != SCOPE_NAME:
@@ -37,12 +38,11 @@ class StampProcessor(SpanProcessor):
                 block.trace_id = trace_id
 
     def on_end(self, span: ReadableSpan) -> None:
-        if not self.is_active or span.name == attr.EVENT_EVALUATION_RESULT:
-            return
         scope: Any = otel_context.get_current().get(SCOPE_KEY)
-        if scope is not None:
-            for block in scope.blocks:
-                block.last_ended = span.context
+        if scope is None or not self.is_active or span.name == attr.EVENT_EVALUATION_RESULT:
+            return
+        for block in scope.blocks:
+            block.last_ended = span.context
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         end_orphans()

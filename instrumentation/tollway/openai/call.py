@@ -76,9 +76,7 @@ class Call:
     def arguments(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the arguments of the request, with the options that ask for usage if it does."""
-        if not self.usage_asked:
-            return args, kwargs
+        """Return the arguments of the request with the options that ask for usage."""
         if len(args) > 1:
             return (args[0], self.sent_options, *args[2:]), kwargs
         return args, {**kwargs, "options": self.sent_options}

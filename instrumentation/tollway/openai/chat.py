@@ -29,7 +29,8 @@ def chat_answer(result: Any, provider: str) -> Answer:
         answer.choices.append(_choice(said))
         if said.get("error"):
             error_of(said, answer)  # OpenRouter: the model broke off in the middle
-    error_of(told, answer)
+    if told.get("error"):
+        error_of(told, answer)
     return answer
 
 

@@ -64,7 +64,9 @@ def _sync_request(original: Callable[..., Any]) -> Callable[..., Any]:
             finally:
                 otel_context.detach(token)
         while True:
-            sent_args, sent_kwargs = call.arguments(args, kwargs)
+            sent_args, sent_kwargs = (
+                call.arguments(args, kwargs) if call.usage_asked else (args, kwargs)
+            )
             token = otel_context.attach(call.context)
             try:
                 result = original(client, *sent_args, **sent_kwargs)
@@ -92,7 +94,9 @@ def _async_request(original: Callable[..., Any]) -> Callable[..., Any]:
             finally:
                 otel_context.detach(token)
         while True:
-            sent_args, sent_kwargs = call.arguments(args, kwargs)
+            sent_args, sent_kwargs = (
+                call.arguments(args, kwargs) if call.usage_asked else (args, kwargs)
+            )
             token = otel_context.attach(call.context)
             try:
                 result = await original(client, *sent_args, **sent_kwargs)

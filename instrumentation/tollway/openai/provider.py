@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 # Host suffix -> provider: names of the OTel GenAI enum where it has one.
 _HOSTS: tuple[tuple[str, str], ...] = (
@@ -73,17 +74,22 @@ class Server:
 
 
 _by_client: WeakKeyDictionary[Any, tuple[Any, Server]] = WeakKeyDictionary()
+_last: tuple[Callable[[], Any], Any, Server] = (lambda: None, None, Server("", "", 0, False, ""))
 
 
 def server_of(client: Any) -> Server:
     """Return the server of a client; cheap when asked again for the same one."""
+    global _last  # noqa: PLW0603 - most apps have one client, and the dictionary takes 2 µs
     url = getattr(client, "_base_url", None)
+    seen, seen_url, server = _last
+    if seen_url is url and seen() is client:
+        return server
     known = _by_client.get(client)
-    if known is not None and known[0] is url:
-        return known[1]
-    server = _server("Azure" in type(client).__name__, str(url))
-    _by_client[client] = (url, server)
-    return server
+    if known is None or known[0] is not url:
+        known = (url, _server("Azure" in type(client).__name__, str(url)))
+        _by_client[client] = known
+    _last = (ref(client), *known)
+    return known[1]
 
 
 @lru_cache(maxsize=256)

@@ -5,6 +5,7 @@ Inclusive: input contains cache reads and writes, output contains reasoning.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,7 @@ _LLM_NAMES = {
     attr.GEN_AI_USAGE_CACHE_READ: attr.LLM_TOKEN_COUNT_CACHE_READ,
     attr.GEN_AI_USAGE_REASONING: attr.LLM_TOKEN_COUNT_REASONING,
 }
+_TOO_MANY = 2**63
 
 
 @dataclass(slots=True)
@@ -69,13 +71,34 @@ class Usage:
 def read_usage(said: Any, provider: str = "openai") -> Usage | None:
     """Read a usage object of any known form; None when it says nothing countable."""
     told = fields(said)
+    totals, details = _counts(told)
+    input_tokens, output_tokens = totals.get("input"), totals.get("output")
+    total = totals.get("total")
+    cost = _cost(told["cost"]) if "cost" in told else None
+    if input_tokens is None and output_tokens is None and total is None and cost is None:
+        return None
+    if details:
+        input_tokens = _inclusive_input(input_tokens, details, told)
+    known = (input_tokens or 0) + (output_tokens or 0)
+    if total is not None and total > known:
+        output_tokens = _inclusive_output(input_tokens, output_tokens, total, details, provider)
+    elif input_tokens is not None or output_tokens is not None:
+        total = known
+    return Usage(input_tokens, output_tokens, total, details, cost)
+
+
+def _counts(told: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the totals by `_TOTALS`' words, and the details by attribute, as they were sent."""
     totals: dict[str, int] = {}
     details: dict[str, int] = {}
     for key, value in told.items():
         if value is None:
             continue
         if key in _TOTALS:
-            _take(_TOTALS[key], value, totals)
+            if value.__class__ is int and 0 <= value < _TOO_MANY:
+                totals.setdefault(_TOTALS[key], value)
+            else:
+                _take(_TOTALS[key], value, totals)
         elif key in _DETAILS:
             names = _DETAILS[key]
             for name, detail in fields(value).items():
@@ -83,15 +106,7 @@ def read_usage(said: Any, provider: str = "openai") -> Usage | None:
                     _take(names[name], detail, details)
         elif key in _FLAT_DETAILS:
             _take(_FLAT_DETAILS[key], value, details)
-    input_tokens, output_tokens, total = map(totals.get, ("input", "output", "total"))
-    cost = _cost(told["cost"]) if "cost" in told else None
-    if input_tokens is None and output_tokens is None and total is None and cost is None:
-        return None
-    input_tokens = _inclusive_input(input_tokens, details, told)
-    output_tokens = _inclusive_output(input_tokens, output_tokens, total, details, provider)
-    if total is None and (input_tokens is not None or output_tokens is not None):
-        total = (input_tokens or 0) + (output_tokens or 0)
-    return Usage(input_tokens, output_tokens, total, details, cost)
+    return totals, details
 
 
 def usage_attributes(usage: Usage, into: dict[str, Any]) -> None:
@@ -115,9 +130,9 @@ def usage_attributes(usage: Usage, into: dict[str, Any]) -> None:
 
 
 def _take(name: str, value: Any, into: dict[str, int]) -> None:
-    tokens = value if value.__class__ is int and 0 <= value < 2**63 else count(value)
-    if tokens is not None and name not in into:
-        into[name] = tokens
+    tokens = count(value)
+    if tokens is not None:
+        into.setdefault(name, tokens)
 
 
 def _inclusive_input(input_tokens: int | None, details: dict[str, int], told: Any) -> int | None:
@@ -149,8 +164,6 @@ def _inclusive_output(
     if input_tokens is None or output_tokens is None or total is None:
         return output_tokens
     missing = total - input_tokens - output_tokens
-    if missing <= 0:
-        return output_tokens
     if missing == details.get(attr.GEN_AI_USAGE_REASONING):
         return output_tokens + missing
     if provider in {"gcp.gemini", "gcp.vertex_ai"}:
