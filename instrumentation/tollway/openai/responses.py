@@ -15,6 +15,8 @@ _FINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
 _FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _APP_S_CALLS = {"apply_patch_call", "computer_call", "local_shell_call", "shell_call"}
 """Kinds of calls that the app itself is to carry out."""
+_ASKED = ("action", "queries", "code", "operation")
+"""Where the items of built-in tools say what was asked of the tool."""
 _MAX_REMEMBERED = 10_000
 
 
@@ -136,10 +138,16 @@ def _tool_call(told: Any) -> ToolCall | None:
         return ToolCall(name, string(told.get("id")), told.get("arguments"), is_server_side=True)
     if kind.endswith("_call"):
         call_id = string(told.get("call_id") or told.get("id"))
-        asked = {k: told[k] for k in ("action", "queries", "code") if told.get(k) is not None}
+        asked = {key: _sent(told[key]) for key in _ASKED if told.get(key) is not None}
         is_server_side = kind not in _APP_S_CALLS
         return ToolCall(kind.removesuffix("_call"), call_id, asked or None, is_server_side)
     return None
+
+
+def _sent(value: Any) -> Any:
+    """Return an object without the fields that only the client's model of it has."""
+    told = fields(value)
+    return {key: said for key, said in told.items() if said is not None} if told else value
 
 
 class ResponseEvents:
