@@ -270,11 +270,11 @@ def test_choice_that_broke_off_is_an_error(spans: Any, wire: Any, samples: Any, 
     assert '"Hal"' in span.attributes["gen_ai.output.messages"]
 
 
-@pytest.mark.parametrize("field", ["user", "safety_identifier"])
+@pytest.mark.parametrize("given", [{"user": "u-1"}, {"extra_body": {"safety_identifier": "u-1"}}])
 def test_user_of_the_request_is_told(
-    spans: Any, wire: Any, samples: Any, ask: Any, field: str
+    spans: Any, wire: Any, samples: Any, ask: Any, given: Any
 ) -> None:
-    ask(wire.says(samples.chat()).client(), **{field: "u-1"})
+    ask(wire.says(samples.chat()).client(), **given)
 
     assert spans.one().attributes["user.id"] == "u-1"
 

@@ -92,8 +92,14 @@ def test_streamed_transcription(spans: Any, wire: Any, is_whole: bool) -> None:
         },
     ]
     client = wire.streams(events, done=False).client()
-    sound = ("a.wav", io.BytesIO(b"RIFFDATA"))
-    stream = client.audio.transcriptions.create(model="gpt-4o-transcribe", file=sound, stream=True)
+    # Not `transcriptions.create`, which the oldest client has without `stream`.
+    stream = client.post(
+        "/audio/transcriptions",
+        body={"model": "gpt-4o-transcribe", "stream": True},
+        cast_to=openai.types.audio.Transcription,
+        stream=True,
+        stream_cls=openai.Stream[openai.types.audio.Transcription],
+    )
     if is_whole:
         assert [event.type for event in stream][-1] == "transcript.text.done"
     else:
