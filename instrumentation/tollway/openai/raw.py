@@ -25,18 +25,23 @@ _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 def watch_raw(response: Any, call: Call, *, is_stream: bool) -> None:
     """Watch an HTTP response until its body is read or it is closed."""
+    kind = _content_type(response)
+    # Speech can be asked for as events without being a stream to the client.
+    is_events = is_stream or kind == "text/event-stream"
+    body = Body(call, is_events=is_events, is_json=_is_json(kind))
     if not is_stream and hasattr(response, "_content"):
-        body = Body(call, is_events=False, is_json=_is_json(response))
         body.take(response.content)
         body.over(streams.COMPLETED, None)
         return
-    body = Body(call, is_events=is_stream, is_json=_is_json(response))
     _watch_bytes(response, body)
     streams.watch_close(response, body.on_close)
 
 
-def _is_json(response: Any) -> bool:
-    kind = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+def _content_type(response: Any) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def _is_json(kind: str) -> bool:
     return kind.endswith("json") or kind.startswith("text/") or not kind
 
 

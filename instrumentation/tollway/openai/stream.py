@@ -120,30 +120,25 @@ class WatchedAsyncIterator:
                 self._stop(since_ns)
                 _broke(call, self._chunks, exc)
                 raise
-            now_ns = self._stop(since_ns)
+            self.is_running = False
+            now_ns = perf_counter_ns()
+            call.wait_ns += now_ns - since_ns
             if call.first_chunk_ns is None:
                 _first_chunk(call, now_ns)
-            is_extra = _take(self._add, item)
+            try:
+                is_extra = self._add(item)
+            except Exception as exc:  # noqa: BLE001 - an odd chunk must reach the app all the same
+                is_extra = False
+                swallow("stream chunk", exc)
             if not call.usage_asked:
                 return item
             if not is_extra:
                 _forget_null_usage(item)
                 return item
 
-    def _stop(self, since_ns: int) -> int:
+    def _stop(self, since_ns: int) -> None:
         self.is_running = False
-        now_ns = perf_counter_ns()
-        self._call.wait_ns += now_ns - since_ns
-        return now_ns
-
-
-def _take(add: Callable[[Any], bool], item: Any) -> bool:
-    """Take one chunk; return whether it carries nothing but usage."""
-    try:
-        return add(item)
-    except Exception as exc:  # noqa: BLE001 - a chunk like no other must reach the app all the same
-        swallow("stream chunk", exc)
-        return False
+        self._call.wait_ns += perf_counter_ns() - since_ns
 
 
 def _says_usage(item: Any) -> bool:

@@ -168,6 +168,29 @@ def test_speech(spans: Any, wire: Any) -> None:
     assert spans.all()[0].attributes["gen_ai.output.type"] == "speech"
 
 
+def test_speech_as_events(spans: Any, wire: Any) -> None:
+    usage = {"input_tokens": 14, "output_tokens": 101, "total_tokens": 115}
+    events = [
+        {"type": "speech.audio.delta", "audio": "SUQz" * 100},
+        {"type": "speech.audio.done", "usage": usage},
+    ]
+    body = (
+        wire.streams(events, done=False)
+        .client()
+        .audio.speech.create(
+            model="gpt-4o-mini-tts",
+            voice="alloy",
+            input="hello",
+            extra_body={"stream_format": "sse"},
+        )
+    )
+    assert body.read().count(b"speech.audio") == 2
+
+    told = spans.one().attributes
+    assert told["gen_ai.usage.output_tokens"] == 101
+    assert "SUQzSUQz" not in spans.one().to_json()
+
+
 def test_moderation(spans: Any, wire: Any) -> None:
     body = {"id": "m", "model": "omni-moderation", "results": [{"flagged": True}]}
     wire.says(body).client().moderations.create(model="omni-moderation-latest", input="bad")
