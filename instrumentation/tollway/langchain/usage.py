@@ -58,6 +58,22 @@ def usage_attributes(usage: Any) -> dict[str, Any]:
     if not usage or not isinstance(usage, Mapping):
         return {}
     counts: dict[str, Any] = {}
+    _totals(usage, counts)
+    tier = None
+    for details, names in _DETAILS.items():
+        tier = _details(usage.get(details), names, counts) or tier
+    ephemeral = counts.pop(_EPHEMERAL, 0)
+    if ephemeral > counts.get(attr.GEN_AI_USAGE_CACHE_CREATION, 0):
+        counts[attr.GEN_AI_USAGE_CACHE_CREATION] = ephemeral
+    for name, llm_name in _LLM_NAMES.items():
+        if name in counts:
+            counts[llm_name] = counts[name]
+    if tier is not None and tier != "default":
+        counts[attr.OPENAI_RESPONSE_SERVICE_TIER] = tier
+    return counts
+
+
+def _totals(usage: Mapping[str, Any], counts: dict[str, Any]) -> None:
     total_input = _count(usage, "input_tokens", "prompt_tokens")
     total_output = _count(usage, "output_tokens", "completion_tokens")
     for name, attribute in _BESIDE_INPUT.items():
@@ -69,23 +85,11 @@ def usage_attributes(usage: Any) -> dict[str, Any]:
         counts[attr.GEN_AI_USAGE_INPUT_TOKENS] = total_input
     if total_output is not None:
         counts[attr.GEN_AI_USAGE_OUTPUT_TOKENS] = total_output
-    tier = None
-    for details, names in _DETAILS.items():
-        tier = _details(usage.get(details), names, counts) or tier
-    ephemeral = counts.pop(_EPHEMERAL, 0)
-    if ephemeral > counts.get(attr.GEN_AI_USAGE_CACHE_CREATION, 0):
-        counts[attr.GEN_AI_USAGE_CACHE_CREATION] = ephemeral
-    for name, llm_name in _LLM_NAMES.items():
-        if name in counts:
-            counts[llm_name] = counts[name]
     total = _count(usage, "total_tokens")
     if total is None and total_input is not None and total_output is not None:
         total = total_input + total_output
     if total is not None:
         counts[attr.LLM_TOKEN_COUNT_TOTAL] = total
-    if tier is not None and tier != "default":
-        counts[attr.OPENAI_RESPONSE_SERVICE_TIER] = tier
-    return counts
 
 
 def _details(details: Any, names: Mapping[str, str], counts: dict[str, Any]) -> str | None:
