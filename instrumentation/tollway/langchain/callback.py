@@ -256,7 +256,7 @@ class TollwayCallback(BaseCallbackHandler):
                 return
             text: str | None = None
             if attribute and state is not None and call.is_recording and state.content.enabled:
-                text = _value(state, run, value)
+                text = chains.output_text(state, run, value)
             found = run.last_attributes(attribute, text)
             if isinstance(error, GeneratorExit):
                 end_safely(functools.partial(_finish, call, found, error))
@@ -284,15 +284,6 @@ class TollwayCallback(BaseCallbackHandler):
                     end_safely(functools.partial(run.end, state, response, error))
                 else:
                     run.end(state, response, error)
-
-
-def _value(state: State, run: Run, value: Any) -> str | None:
-    """Return a value as recorded; one that cannot be read must not cost the span."""
-    try:
-        return chains.output_text(state, run, value)
-    except Exception as exc:  # noqa: BLE001 - an object of the app's own
-        swallow("langchain value", exc)
-        return None
 
 
 def _finish(call: CallSpan, found: Mapping[str, Any], error: BaseException | None) -> None:

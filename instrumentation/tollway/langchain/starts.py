@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from tollway import attributes as attr
 from tollway._context import stamps, with_labels
+from tollway._guard import report
 from tollway._setup import State
 from tollway._span import CallSpan
 from tollway.langchain import kinds
@@ -142,7 +143,15 @@ def serialized_name(serialized: Mapping[str, Any] | None) -> str | None:
 
 
 def value_text(state: State, value: Any) -> str | None:
-    """Return a run's input or output as recorded: a string as it is, else JSON."""
-    if isinstance(value, str):
-        return state.content.text(value)
-    return state.content.json(value_json(value))
+    """Return a run's input or output as recorded: a string as it is, else JSON.
+
+    An object of the app's own that cannot be read (a proxy outside its request, say) is named: that
+    is no failure of the library, so it is not raised under test either.
+    """
+    try:
+        if isinstance(value, str):
+            return state.content.text(value)
+        return state.content.json(value_json(value))
+    except Exception as exc:  # noqa: BLE001 - any object's own methods
+        report("langchain value", exc)
+        return f"<unreadable {type(value).__name__}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
@@ -78,3 +79,21 @@ def test_the_attempts_of_a_retry_are_read_one_by_one(traced_all: Any) -> None:
     )
     inputs = [json.loads(span.attributes[attr.INPUT_VALUE]) for span in spans]
     assert inputs == [{"x": 1}, {"x": 1}, {"x": 2}]  # the retry itself, and its two attempts
+
+
+def test_an_object_that_cannot_be_read_is_named(
+    traced_all: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Proxy:
+        """Like a web framework's proxy, used outside its request."""
+
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError("outside of a request")
+
+    proxy = Proxy()
+    passed = RunnableLambda(lambda _: proxy) | RunnableLambda(lambda it: it, name="same")
+    assert passed.invoke("x") is proxy
+    said = traced_all.named("chain same").attributes
+    assert said[attr.INPUT_VALUE] == said[attr.OUTPUT_VALUE] == "<unreadable Proxy>"
+    assert caplog.text.count("could not record") == 1
+    caplog.clear()
