@@ -242,11 +242,8 @@ def _graph() -> Any:
     return graph.compile()
 
 
-@pytest.mark.parametrize("rounds", [25, pytest.param(2500, marks=pytest.mark.slow)])
-def test_memory_is_flat_over_many_runs_whole_broken_and_abandoned(
-    record: Any, streaming: Any, rounds: int
-) -> None:
-    recorded = record(langchain="all")
+def _every_end(recorded: Any, streaming: Any) -> Callable[[int], None]:
+    """Return a function that makes rounds of eight runs, which end in every way."""
     model, graph = streaming("a", "b", "c"), _graph()
     chain = RunnableLambda(lambda x: x) | model
     fallback = RunnableLambda(lambda _: 1 / 0).with_fallbacks([chain])
@@ -265,8 +262,8 @@ def test_memory_is_flat_over_many_runs_whole_broken_and_abandoned(
                 if event["event"] == "on_chat_model_stream":
                     break
 
-    def some(count: int) -> None:
-        for _ in range(count):
+    def some(rounds: int) -> None:
+        for _ in range(rounds):
             chain.invoke("x")
             graph.invoke({})
             for stream in (chain.stream("x"), fallback.stream("x")):
@@ -280,16 +277,30 @@ def test_memory_is_flat_over_many_runs_whole_broken_and_abandoned(
             recorded.clear()
         gc.collect()
 
-    some(10)
+    return some
+
+
+def test_memory_is_flat_over_runs_whole_broken_and_abandoned(record: Any, streaming: Any) -> None:
+    some = _every_end(record(langchain="all"), streaming)
+    some(5)
     tracemalloc.start()
     try:
         some(3)
         before = tracemalloc.get_traced_memory()[0]
-        some(rounds)
+        some(20)
         grown_bytes = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert grown_bytes < 40_000, f"over {rounds * 8} runs"
+    assert grown_bytes < 40_000
+
+
+@pytest.mark.slow
+def test_nothing_is_kept_of_twenty_thousand_runs(record: Any, streaming: Any) -> None:
+    some = _every_end(record(langchain="all"), streaming)
+    some(10)
+    before = len(gc.get_objects())
+    some(2500)
+    assert len(gc.get_objects()) - before < 500
 
 
 def test_runs_whose_end_is_never_told_are_bounded(
