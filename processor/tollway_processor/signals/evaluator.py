@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from tollway_processor.signals.arms import (
@@ -12,6 +13,7 @@ from tollway_processor.signals.arms import (
     Slice,
     read_arms,
     read_rolled_back,
+    read_traffic,
     store_query,
     with_pairs,
 )
@@ -21,16 +23,26 @@ from tollway_processor.signals.record import write
 from tollway_processor.store.client import Store
 
 DAY_S = 86_400
+_ROUTES_A_STEP = 50
+_SIDE_BY_SIDE = ("variant", "model")
+_FEWEST_TRACES = 20  # of a release, before it is one that others are compared with
 
 
 class Evaluator:
     """Compares, on each changed route, every variant with the baseline.
 
-    A route that declares no baseline takes the variant that costs most a trace.
+    A route that declares no baseline takes the variant that costs most a trace. `told` is called
+    with what is about to be written.
     """
 
-    def __init__(self, store: Store, config: SignalsConfig | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        config: SignalsConfig | None = None,
+        told: Callable[[Sequence[Evaluation]], None] = lambda _: None,
+    ) -> None:
         self._store = store
+        self._told = told
         self._config = config or SignalsConfig()
 
     @property
@@ -38,40 +50,76 @@ class Evaluator:
         """Where the window of traces starts now (s since 1970, UTC)."""
         return int(time.time()) - self._config.window_days * DAY_S
 
-    def run(self, routes: Sequence[str]) -> list[Evaluation]:
-        """Evaluate the routes and write their signals and verdicts; return them."""
-        if not routes:
-            return []
-        cut = Slice(since_s=self.since_s)
-        evaluations = evaluate_routes(store_query(self._store.query), routes, cut, self._config)
-        write(self._store, evaluations, datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3])
+    def run(self, routes: Sequence[str], budget_s: float = math.inf) -> list[str]:
+        """Evaluate the routes in their order and write signals and verdicts, for a time at most.
+
+        Returns the routes that were evaluated; the others wait for the next run.
+        """
+        until_s = time.monotonic() + budget_s
+        done: list[str] = []
+        while len(done) < len(routes) and time.monotonic() < until_s:
+            some = routes[len(done) : len(done) + _ROUTES_A_STEP]
+            evaluations = self._evaluate(some)
+            # Alerts first: after a crash in between the routes are evaluated, and told, anew.
+            self._told(evaluations)
+            write(self._store, evaluations, now_text())
+            done += some
+        return done
+
+    def _evaluate(self, routes: Sequence[str]) -> list[Evaluation]:
+        query = store_query(self._store.query)
+        evaluations = []
+        for dimension in self._config.dimensions:
+            cut = Slice(self.since_s, dimension)
+            evaluations += evaluate_routes(query, routes, cut, self._config)
         return evaluations
+
+
+def now_text() -> str:
+    """Return the time as route_signals and route_verdicts take it."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def evaluate_routes(
     query: Query, routes: Sequence[str], cut: Slice, config: SignalsConfig
 ) -> list[Evaluation]:
-    """Return the evaluation of every candidate of the routes in a slice of their traces."""
+    """Return the evaluation of the candidates of the routes in a slice of their traces.
+
+    Variants and models are all compared with the baseline; of releases, prompt versions and
+    periods the newest is compared with the one before.
+    """
+    succession = {}
+    if cut.dimension not in _SIDE_BY_SIDE:
+        traffic = read_traffic(query, routes, cut, config)
+        found = {route: told.newest_two(_FEWEST_TRACES) for route, told in traffic.items()}
+        succession = {route: pair for route, pair in found.items() if pair is not None}
+        routes = [route for route in routes if route in succession]
+    if not routes:
+        return []
     rolled_back = read_rolled_back(query, routes, cut.since_s)
     tasks = []
     for route, arms in read_arms(query, routes, cut, config).items():
-        baseline = baseline_of(arms, config.route(route).baseline)
-        if baseline is None:
+        baseline, candidates = _compared(route, arms, succession.get(route), config)
+        if not candidates:
             continue
         mirrored = with_pairs(query, arms, route, baseline, cut, config)
-        tasks += [
-            Task(
-                route,
-                mirrored,
-                baseline,
-                candidate,
-                cut.dimension,
-                (route, baseline, candidate) in rolled_back,
-            )
-            for candidate in variants(arms)
-            if candidate != baseline
-        ]
+        for candidate in candidates:
+            key = (route, cut.label(baseline), cut.label(candidate))
+            is_out = key in rolled_back
+            tasks.append(Task(route, mirrored, baseline, candidate, cut.dimension, is_out))
     return evaluate_all(tasks, config)
+
+
+def _compared(
+    route: str, arms: RouteArms, succession: tuple[str, str] | None, config: SignalsConfig
+) -> tuple[str, list[str]]:
+    """Return the baseline and what is compared with it."""
+    if succession is not None:
+        return succession[0], [succession[1]]
+    baseline = baseline_of(arms, config.route(route).baseline)
+    if baseline is None:
+        return "", []
+    return baseline, [side for side in variants(arms) if side != baseline]
 
 
 def baseline_of(arms: RouteArms, declared: str) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tollway_processor import schema_files
 from tollway_processor.config import Config
@@ -15,12 +15,14 @@ from tollway_processor.ingest.counters import Counters
 from tollway_processor.ingest.notices import Notices
 from tollway_processor.signals.alerts.outbox import Outbox
 from tollway_processor.signals.alerts.standing import Standing
+from tollway_processor.signals.evaluate import Evaluation
 from tollway_processor.signals.evaluator import Evaluator
 from tollway_processor.signals.rollup import Rollup
 from tollway_processor.store.client import Store
 
 logger = logging.getLogger(__name__)
 EVALUATION_INTERVAL_S = 2.0
+EVALUATION_BUDGET_S = 4.0
 _ROLLUP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _SHARE = 3  # the roll-up rests three times as long as it worked: a quarter of a core at most
 
@@ -48,9 +50,9 @@ class SignalsLoop:
         self._outbox = outbox
         self._alerted = alerted
         self._standing = Standing(store, counters)
-        self._evaluator = Evaluator(store, config.signals)
+        self._evaluator = Evaluator(store, config.signals, self._tell)
         self._interval_s = config.rollup_interval_s
-        self._waiting = _unevaluated(store)
+        self._waiting = dict.fromkeys(_unevaluated(store))
         self._evaluated_at = 0.0
         self._last_s = 0.0
 
@@ -79,21 +81,22 @@ class SignalsLoop:
         self._counters.observe("tollway_rollup_seconds", self._last_s, _ROLLUP_SECONDS)
 
     def _work(self, is_last: bool) -> None:
-        self._waiting.update(self._rollup.run())
+        for route in self._rollup.run():
+            self._waiting.setdefault(route)
         is_due = time.monotonic() - self._evaluated_at >= EVALUATION_INTERVAL_S
         if self._waiting and (is_due or is_last):
-            self._evaluate(sorted(self._waiting))
-            self._waiting.clear()
+            # The longest waiting first, and only for a while: the roll-up must not wait for all.
+            for route in self._evaluator.run(list(self._waiting), EVALUATION_BUDGET_S):
+                self._waiting.pop(route)
             self._evaluated_at = time.monotonic()
 
-    def _evaluate(self, routes: list[str]) -> None:
-        evaluations = self._evaluator.run(routes)
+    def _tell(self, evaluations: Sequence[Evaluation]) -> None:
         self._standing.update(evaluations)
         if self._outbox.raise_alerts(evaluations, self._evaluator.since_s):
             self._events.call_soon_threadsafe(self._alerted)
 
 
-def _unevaluated(store: Store) -> set[str]:
+def _unevaluated(store: Store) -> list[str]:
     """Routes that a crash cut off between their statistics and their signals."""
     rows = store.rows(schema_files.text("rollup/unevaluated_routes.sql"))
-    return {str(row["route"]) for row in rows}
+    return [str(row["route"]) for row in rows]

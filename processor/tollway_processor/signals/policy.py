@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 Assignment = Literal["observational", "random"]
+Dimension = Literal["variant", "release", "prompt", "model"]
 
 
 class MetricPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,6 +96,11 @@ class SignalsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     baselines: dict[str, str] = {}
     """Route to the variant others are compared with; the same as routes.NAME.baseline."""
+
+    dimensions: tuple[Dimension, ...] = ("variant", "release", "prompt")
+    """What is compared all the time: variants with the baseline, the newest release
+    (service.version) and the newest prompt version with the one before; the last two are
+    observational."""
 
     window_days: int = 28
     """Days of traces that a comparison takes in; older ones no longer count."""

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tollway_processor.signals.arms import labelled
 from tollway_processor.signals.evaluate import Evaluation, Measured, losing_cohorts
 from tollway_processor.signals.statistics import Role, Signal, describe
 from tollway_processor.store.client import Store
@@ -48,12 +49,11 @@ def verdict_row(evaluation: Evaluation, evaluated_at: str) -> dict[str, Any]:
 
 def _head(evaluation: Evaluation, evaluated_at: str) -> dict[str, Any]:
     dimension = evaluation.dimension
-    prefix = "" if dimension == "variant" else f"{dimension}:"
     return {
         "evaluated_at": evaluated_at,
         "route": evaluation.route,
-        "baseline": prefix + evaluation.baseline,
-        "candidate": prefix + evaluation.candidate,
+        "baseline": labelled(dimension, evaluation.baseline),
+        "candidate": labelled(dimension, evaluation.candidate),
         "dimension": dimension,
     }
 
@@ -117,7 +117,10 @@ def alarm_words(evaluation: Evaluation, cohort: str | None) -> str:
     if alarm is None:
         return ""
     losses = _losses(evaluation, cohort)
-    sentences = [describe(gain) for gain in alarm.gains[:1]] + [describe(s) for s in losses[:2]]
+    gains = sorted(
+        alarm.gains, key=lambda gain: (gain.cohort is not None, gain.metric != "cost_usd")
+    )
+    sentences = [describe(gain) for gain in gains[:1]] + [describe(s) for s in losses[:2]]
     if len(losses) > 2:
         sentences.append(f"{len(losses) - 2} more got worse there.")
     return " ".join(sentences)

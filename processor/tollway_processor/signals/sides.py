@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tollway_processor.signals.arms import Key, Pairs, RouteArms
 from tollway_processor.signals.latency import EMPTY, TAILS, Histogram, tail_arm
@@ -21,7 +22,7 @@ _TIMED = {"duration": "log_duration_ms", "ttft": "log_ttft_ms"}
 Epochs = tuple[tuple[Arm, Arm], ...]
 
 
-@dataclass(slots=True)
+@dataclass
 class Sides:
     """What is known of a baseline and a candidate on one route."""
 
@@ -45,12 +46,12 @@ class Sides:
         whole = sum(sizes.values())
         return [c for c in labelled if 0 < sizes[c] < self.rare_share * whole]
 
-    @property
+    @cached_property
     def labelled(self) -> list[str]:
         """The cohorts that the application told; '' is all that it told none of."""
         return [cohort for cohort in self._by_cohort if not cohort.startswith(BUILT_IN)]
 
-    @property
+    @cached_property
     def built_in(self) -> list[str]:
         """The cohorts that need no labelling and that some trace is in."""
         return [cohort for cohort in self._by_cohort if cohort.startswith(BUILT_IN)]
@@ -69,14 +70,14 @@ class Sides:
 
     def arm(self, cohort: str, side: str, name: str) -> Arm:
         """Return the arm of a cohort (or of the rare ones together), empty where there is none."""
+        if cohort != RARE:
+            return self.route.arms.get((cohort, side, name), NOTHING)
         return _summed(self.route.arms.get((c, side, name), NOTHING) for c in self._members(cohort))
 
     def pair(self, cohort: str, name: str, metric: Metric) -> tuple[Arm, Arm]:
         """Return (baseline, candidate) of a metric on a cohort."""
-        base, other = (
-            self._told(cohort, side, name, metric) for side in (self.baseline, self.candidate)
-        )
-        return base, other
+        base = self._told(cohort, self.baseline, name, metric)
+        return base, self._told(cohort, self.candidate, name, metric)
 
     def _told(self, cohort: str, side: str, name: str, metric: Metric) -> Arm:
         arm = self.arm(cohort, side, name)
@@ -86,6 +87,8 @@ class Sides:
 
     def epochs(self, cohort: str, name: str, metric: Metric) -> Epochs:
         """Return (baseline, candidate) within each epoch of both; empty while there is one."""
+        if not self.route.epochs:
+            return ()
         sides = [self._in_epochs(cohort, s, name, metric) for s in (self.baseline, self.candidate)]
         shared = sorted(set(sides[0]) & set(sides[1]))
         return tuple((sides[0][e], sides[1][e]) for e in shared)

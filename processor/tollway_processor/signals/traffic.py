@@ -37,6 +37,17 @@ class Traffic:
         """Return the traces of a side."""
         return sum(sides.get(side, 0.0) for sides in self.stretches.values())
 
+    def newest_two(self, fewest: float) -> tuple[str, str] | None:
+        """Return (the one before, the newest) by first appearance, of sides with enough traces."""
+        first_seen: dict[str, int] = {}
+        for start_s, sides in sorted(self.stretches.items()):
+            for side in sides:
+                first_seen.setdefault(side, start_s)
+        order = sorted(
+            (start, side) for side, start in first_seen.items() if self.of(side) >= fewest
+        )
+        return (order[-2][1], order[-1][1]) if len(order) > 1 else None
+
     def epoch_starts(self) -> list[int]:
         """Return when the sides' shares changed (s since 1970, UTC), the first start left out."""
         starts: list[int] = []

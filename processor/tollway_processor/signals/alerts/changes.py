@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from tollway_processor.signals.arms import labelled
 from tollway_processor.signals.evaluate import Evaluation, losing_cohorts
 from tollway_processor.signals.record import ALARM, WHOLE_ROUTE, alarm_words
 from tollway_processor.signals.statistics import Role, Signal, State, describe
@@ -99,7 +100,11 @@ def _worst(signals: Iterable[Signal]) -> Signal | None:
 
 
 def _key(evaluation: Evaluation, cohort: str, metric: str) -> Key:
-    return evaluation.route, cohort, evaluation.baseline, evaluation.candidate, metric
+    sides = (
+        labelled(evaluation.dimension, side) for side in (evaluation.baseline, evaluation.candidate)
+    )
+    baseline, candidate = sides
+    return evaluation.route, cohort, baseline, candidate, metric
 
 
 def _is_news(state: str, told: Told | None) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tollway_processor.errors import TollwayError
 from tollway_processor.ingest.counters import Counters, Series, labels_of
+from tollway_processor.signals.arms import labelled
 from tollway_processor.signals.evaluate import Evaluation, losing_cohorts
 from tollway_processor.signals.record import ALARM, WHOLE_ROUTE
 from tollway_processor.store.client import Store
@@ -26,7 +27,10 @@ class Standing:
     def update(self, evaluations: Iterable[Evaluation]) -> None:
         """Take in what was just found."""
         for found in evaluations:
-            key = found.route, found.baseline, found.candidate
+            baseline, candidate = (
+                labelled(found.dimension, side) for side in (found.baseline, found.candidate)
+            )
+            key = found.route, baseline, candidate
             self._verdicts[key] = str(found.verdict.decision)
             self._alarms[key] = [cohort or WHOLE_ROUTE for cohort in losing_cohorts(found)]
 

@@ -86,7 +86,9 @@ class Arm:
     def design_effect(self) -> float:
         """Return how many traces are worth one independent trace, at least 1, for a mean."""
         independent = self.variance() / self.n if self.n else 0.0
-        return self.variance_of_mean() / independent if independent > 0 else 1.0
+        if independent <= 0:
+            return 1.0
+        return max(1.0, self.cluster_variance_of_mean() / independent)
 
     def rate_design_effect(self) -> float:
         """Return how many traces are worth one independent trace, at least 1, for a rate.

@@ -91,16 +91,12 @@ class Sizes:
 
     def _missing(self, traces: int, clusters: int) -> int:
         """Return candidate traces until both arms reach both minimums, at the present split."""
-        fractions = [
-            have / need
-            for have, need in (
-                (self.n_candidate, traces),
-                (self.n_baseline, traces),
-                (self.clusters_candidate, clusters),
-                (self.clusters_baseline, clusters),
-            )
-            if need > 0
-        ]
+        few, base = self.n_candidate, self.n_baseline
+        groups, base_groups = self.clusters_candidate, self.clusters_baseline
+        if min(few, base) >= traces and min(groups, base_groups) >= clusters:
+            return 0
+        needs = ((few, traces), (base, traces), (groups, clusters), (base_groups, clusters))
+        fractions = [have / need for have, need in needs if need > 0]
         slowest = min(fractions, default=1.0)
         if slowest >= 1:
             return 0

@@ -118,7 +118,9 @@ def _weighted_effect(
     strata: Sequence[Stratum], total: float, limits: tuple[float, float] | None
 ) -> MeanEffect:
     """Return d = sum of w_k d_k and V = sum of w_k^2 V_k, with weights divided by their total."""
-    overall = (_pooled(s.baseline for s in strata), _pooled(s.candidate for s in strata))
+    overall = None
+    if any(min(s.baseline.n, s.candidate.n) < _TRUSTED_TRACES for s in strata):
+        overall = (_pooled(s.baseline for s in strata), _pooled(s.candidate for s in strata))
     difference = variance = variance_held = base = 0.0
     for stratum in strata:
         share = stratum.weight / total
@@ -155,6 +157,8 @@ def find_reversal(
 def _with_squares(stratum: Stratum) -> Stratum:
     """Return the stratum with the sum of squares of its 0/1 values, which rates may leave out."""
     baseline, candidate = stratum.baseline, stratum.candidate
+    if baseline.total_sq == baseline.total and candidate.total_sq == candidate.total:
+        return stratum
     return replace(
         stratum,
         baseline=replace(baseline, total_sq=baseline.total),
@@ -170,10 +174,12 @@ def _pooled(arms: Iterable[Arm]) -> Arm:
 
 
 def _stratum_effect(
-    stratum: Stratum, overall: tuple[Arm, Arm], limits: tuple[float, float] | None
+    stratum: Stratum, overall: tuple[Arm, Arm] | None, limits: tuple[float, float] | None
 ) -> MeanEffect:
     """Return the effect within one cohort, small cohorts borrowing the arm's larger variance."""
     effect = mean_effect(stratum.baseline, stratum.candidate, limits, stratum.epochs)
+    if overall is None:
+        return effect
     borrowed = 0.0
     for arm, whole in zip((stratum.baseline, stratum.candidate), overall, strict=True):
         if arm.n < _TRUSTED_TRACES:

@@ -89,8 +89,14 @@ def found(store, rollup, play):
         if is_new:
             play(route, 40)
             rollup.run()
-        evaluator = Evaluator(store)
-        return Outbox(store).raise_alerts(evaluator.run([route]), evaluator.since_s)
+        raised = []
+
+        def keep(evaluations):
+            raised.extend(Outbox(store).raise_alerts(evaluations, evaluator.since_s))
+
+        evaluator = Evaluator(store, told=keep)
+        evaluator.run([route])
+        return raised
 
     return find
 
@@ -239,7 +245,7 @@ def test_gauges_tell_how_candidates_stand_also_after_a_restart(store, found, rol
     alarm = 'tollway_cheaper_but_worse{baseline="teacher",candidate="student",cohort="rare",route="standing"} 1'
     assert {verdict, alarm} <= set(counters.text().splitlines())
     play("standing healthy", 2)
-    standing.update(Evaluator(store).run(rollup.run()))
+    Evaluator(store, told=standing.update).run(rollup.run())
     healthy = [line for line in counters.text().splitlines() if 'route="standing healthy"' in line]
     assert len(healthy) == 1
     assert 'verdict="HOLD"' in healthy[0]
