@@ -19,7 +19,7 @@ from tollway_processor.commands.reader import Reader, ask, reader
 from tollway_processor.commands.tables import STATE_STYLES, console
 from tollway_processor.config import Config
 from tollway_processor.errors import TollwayError, UsageError
-from tollway_processor.signals.record import WHOLE_ROUTE
+from tollway_processor.signals.sides import WHOLE_ROUTE
 
 Row = Mapping[str, Any]
 REFRESH_S = 2.0

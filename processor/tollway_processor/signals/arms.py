@@ -76,6 +76,8 @@ class RouteArms:
     pairs: Mapping[tuple[str, str, str, str], Pairs] = field(default_factory=dict)
     "(cohort, baseline, candidate, measured name) to mirrored pairs."
     traffic: Traffic = field(default_factory=Traffic)
+    thresholds: Mapping[Key, int] = field(default_factory=dict)
+    "(cohort or *, baseline as tables show it, tail metric) to its frozen bin."
 
 
 def store_query(query: Callable[..., bytes]) -> Query:
@@ -114,6 +116,10 @@ def _read(
         for route, (key, epoch, arm) in _cut_arms(query, {**parameters, **cuts}):
             epochs.setdefault(route, {}).setdefault(key, {})[epoch] = arm
     latency = _latency(query, parameters)
+    frozen: dict[str, dict[Key, int]] = {}
+    for row in _rows(query, "latency_thresholds", {"routes": routes}):
+        key = (row["cohort"], row["baseline"], row["metric"])
+        frozen.setdefault(row["route"], {})[key] = row["bin"]
     return {
         route: RouteArms(
             of_route,
@@ -121,6 +127,7 @@ def _read(
             latency.get(route, {}),
             {},
             traffic.get(route, Traffic()),
+            frozen.get(route, {}),
         )
         for route, of_route in arms.items()
     }

@@ -9,37 +9,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tollway_processor.signals.arms import RouteArms
-from tollway_processor.signals.metrics import BASE, Metric, metrics_of
+from tollway_processor.signals.metrics import BASE
 from tollway_processor.signals.policy import RoutePolicy, SignalsConfig
 from tollway_processor.signals.quantile_shift import quantile_signals
-from tollway_processor.signals.sides import BUILT_IN, NOTHING, Sides, counts_of, is_tail, sides_of
+from tollway_processor.signals.questions import Draft, Questions
+from tollway_processor.signals.sides import BUILT_IN, NOTHING, Sides, Threshold, sides_of
 from tollway_processor.signals.statistics import (
-    Arm,
     Comparison,
     MeanQuestion,
-    Method,
-    Question,
     RateQuestion,
     Reversal,
     Role,
     SampleRatio,
     Signal,
-    Stratum,
     Verdict,
     check_sample_ratio,
     compare_all,
-    compare_paired_mean,
-    compare_paired_rate,
     decide,
     describe,
-    find_reversal,
     format_harm,
-    mean_question,
-    strata_question,
 )
-from tollway_processor.signals.traffic import DAY_S, SHORTEST_S
-
-_FEWEST_PAIRED = 0.8  # part of a candidate's traces that must have a partner to be compared so
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +76,8 @@ class Evaluation:
     sample_ratio: SampleRatio | None = None
     multiplicity: str = ""
     "How many comparisons were watched, and what that does to the error rates, in words."
+    to_freeze: tuple[Threshold, ...] = ()
+    "Latency thresholds of the baseline that hold from now on."
 
     @property
     def days_needed(self) -> float | None:
@@ -150,27 +141,34 @@ def evaluate(
 def evaluate_all(tasks: Sequence[Task], config: SignalsConfig | None = None) -> list[Evaluation]:
     """Evaluate many candidates; all their comparisons are made at once."""
     config = config or SignalsConfig()
-    asked = [_Comparing.of(task, config) for task in tasks]
-    drafts = [list(comparing.drafts(config)) for comparing in asked]
-    questions = [
+    asked = [
+        Questions.of(
+            task.route,
+            Sides(task.arms, task.baseline, task.candidate, config.rare_share, task.dimension),
+            config,
+        )
+        for task in tasks
+    ]
+    drafts = [list(questions.drafts(config)) for questions in asked]
+    unanswered = [
         draft.question
         for some in drafts
         for draft in some
         if isinstance(draft.question, RateQuestion | MeanQuestion)
     ]
-    answers = iter(compare_all(questions))
+    answers = iter(compare_all(unanswered))
     evaluations = []
-    for task, comparing, some in zip(tasks, asked, drafts, strict=True):
-        measured = [comparing.measured(draft, answers) for draft in some]
-        measured += [Measured(s, "ln ms") for s in quantile_signals(comparing.sides)]
-        evaluations.append(_evaluation(task, comparing, measured))
+    for task, questions, some in zip(tasks, asked, drafts, strict=True):
+        measured = [_measured(questions, draft, answers) for draft in some]
+        measured += [Measured(s, "ln ms") for s in quantile_signals(questions.sides)]
+        evaluations.append(_evaluation(task, questions, measured))
     return evaluations
 
 
-def _evaluation(task: Task, comparing: _Comparing, measured: list[Measured]) -> Evaluation:
-    ratio = _sample_ratio(comparing.sides, comparing.policy)
-    is_observational = not comparing.is_paired and not (
-        task.dimension == "variant" and _is_random(comparing.policy, task.candidate)
+def _evaluation(task: Task, questions: Questions, measured: list[Measured]) -> Evaluation:
+    ratio = _sample_ratio(questions.sides, questions.policy)
+    is_observational = not questions.is_paired and not (
+        task.dimension == "variant" and _is_random(questions.policy, task.candidate)
     )
     signals = [m.signal for m in measured]
     verdict = decide(
@@ -187,10 +185,21 @@ def _evaluation(task: Task, comparing: _Comparing, measured: list[Measured]) -> 
         verdict,
         task.dimension,
         is_observational,
-        comparing.is_paired,
+        questions.is_paired,
         ratio,
         describe_multiplicity(signals),
+        tuple(questions.sides.to_freeze),
     )
+
+
+def _measured(questions: Questions, draft: Draft, answers: Iterator[Comparison]) -> Measured:
+    """Return a draft with its comparison: the one it has, else the next answer."""
+    if draft.question is None or isinstance(draft.question, Comparison):
+        comparison = draft.question
+    else:
+        comparison = next(answers)
+    signal = questions.signal(draft, comparison)
+    return Measured(signal, draft.metric.unit, questions.days(comparison), draft.reversal)
 
 
 def describe_multiplicity(signals: Sequence[Signal]) -> str:
@@ -205,198 +214,8 @@ def describe_multiplicity(signals: Sequence[Signal]) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A signal before its comparison: the question, or the answer where it is known."""
-
-    metric: Metric
-    cohort: str | None
-    question: Question | Comparison | None
-    reversal: Reversal | None = None
-
-
-@dataclass(slots=True)
-class _Comparing:
-    """Asks for the comparisons of one candidate with its baseline."""
-
-    sides: Sides
-    policy: RoutePolicy
-    route: str
-    is_paired: bool
-
-    @classmethod
-    def of(cls, task: Task, config: SignalsConfig) -> _Comparing:
-        sides = Sides(task.arms, task.baseline, task.candidate, config.rare_share)
-        return cls(sides, config.route(task.route), task.route, _is_paired(sides))
-
-    def drafts(self, config: SignalsConfig) -> Iterator[_Draft]:
-        """Yield the signals of each metric: of the whole route first, then of the cohorts."""
-        for name, metric in metrics_of(self.route, self.sides.names(), config).items():
-            if is_tail(name):
-                yield from self._tails(name, metric)
-            else:
-                yield from self._plain(name, metric)
-
-    def _plain(self, name: str, metric: Metric) -> Iterator[_Draft]:
-        labelled = self.sides.labelled
-        pairs = {c: self.sides.pair(c, name, metric) for c in self._cohorts()}
-        yield self._whole(name, metric, {c: pairs[c] for c in labelled})
-        for cohort, pair in pairs.items():
-            if not self._is_alone(cohort) and (pair[0].n or pair[1].n):
-                yield _Draft(metric, cohort, self._cohort(cohort, name, metric, pair))
-
-    def _cohorts(self) -> list[str]:
-        return self.sides.labelled + self.sides.built_in
-
-    def _is_alone(self, cohort: str) -> bool:
-        return self.sides.labelled == [cohort]
-
-    def _tails(self, name: str, metric: Metric) -> Iterator[_Draft]:
-        labelled = self.sides.labelled
-        threshold = self.sides.threshold(labelled, name)
-        if threshold is None:
-            return
-        yield self._whole(name, metric, {c: self.sides.tail(c, name, threshold) for c in labelled})
-        for cohort in self._cohorts():
-            own = self.sides.threshold([cohort], name)
-            if own is not None and not self._is_alone(cohort):
-                yield _Draft(metric, cohort, _ask(metric, *self.sides.tail(cohort, name, own)))
-
-    def _cohort(
-        self, cohort: str, name: str, metric: Metric, pair: tuple[Arm, Arm]
-    ) -> Question | Comparison | None:
-        paired = self._paired(cohort, name, metric)
-        if paired is not None:
-            return paired
-        return _ask(metric, *pair, self.sides.epochs(cohort, name, metric))
-
-    def _paired(self, cohort: str, name: str, metric: Metric) -> Comparison | None:
-        pairs = self.sides.pairs(cohort, name) if self.is_paired else None
-        criteria = metric.criteria(Arm(1, pairs.baseline_mean)) if pairs else None
-        if pairs is None or criteria is None:
-            return None
-        default = metric.default
-        if default.method is Method.RATE:
-            prior = default.prior_rate
-            return compare_paired_rate(
-                pairs.inverted() if metric.is_inverted else pairs.counts,
-                criteria,
-                prior_discordance=2 * prior * (1 - prior),
-                differences=pairs.differences,
-            )
-        return compare_paired_mean(
-            pairs.differences,
-            criteria,
-            baseline_mean=pairs.baseline_mean,
-            worse=default.worse,
-            is_log=default.method is Method.LOG_MEAN,
-        )
-
-    def _whole(self, name: str, metric: Metric, pairs: dict[str, tuple[Arm, Arm]]) -> _Draft:
-        if len(pairs) == 1:
-            ((cohort, pair),) = pairs.items()
-            if is_tail(name):
-                return _Draft(metric, None, _ask(metric, *pair))
-            return _Draft(metric, None, self._cohort(cohort, name, metric, pair))
-        if self.is_paired and (paired := self._paired("*", name, metric)):
-            return _Draft(metric, None, paired)
-        baseline = sum((pair[0] for pair in pairs.values()), start=NOTHING)
-        candidate = sum((pair[1] for pair in pairs.values()), start=NOTHING)
-        criteria = metric.criteria(baseline)
-        if criteria is None or not baseline.n or not candidate.n:
-            return _Draft(metric, None, None)
-        strata = [
-            Stratum(
-                cohort,
-                self._weight(cohort, arm),
-                arm,
-                other,
-                () if is_tail(name) else self.sides.epochs(cohort, name, metric),
-            )
-            for cohort, (arm, other) in pairs.items()
-        ]
-        default = metric.default
-        question = strata_question(
-            strata,
-            criteria,
-            worse=default.worse,
-            is_rate=default.method is Method.RATE,
-            is_log=default.method is Method.LOG_MEAN,
-            value_range=default.value_range,
-        )
-        reversal = find_reversal(strata, floor=criteria.floor, worse=default.worse)
-        return _Draft(metric, None, question, reversal)
-
-    def _weight(self, cohort: str, baseline: Arm) -> float:
-        return self.policy.mix.get(cohort, 0.0) if self.policy.mix else baseline.n
-
-    def measured(self, draft: _Draft, answers: Iterator[Comparison]) -> Measured:
-        """Return the signal of a draft; the next answer is the one to its question."""
-        question, default = draft.question, draft.metric.default
-        if question is None or isinstance(question, Comparison):
-            comparison = question
-        else:
-            comparison = next(answers)
-        signal = Signal(
-            draft.metric.name,
-            draft.cohort,
-            comparison,
-            role=self._role(draft.cohort, default.role),
-            nature=default.nature,
-            has_weight=self._matters(draft.cohort),
-        )
-        return Measured(signal, draft.metric.unit, self._days(comparison), draft.reversal)
-
-    def _role(self, cohort: str | None, role: Role) -> Role:
-        """Return a metric's role on a cohort: a built-in one blocks nothing unless declared."""
-        if cohort is None or not cohort.startswith(BUILT_IN) or cohort in self.policy.cohorts:
-            return role
-        return {Role.GUARDRAIL: Role.TRIPWIRE, Role.GOAL: Role.WATCHED}.get(role, role)
-
-    def _matters(self, cohort: str | None) -> bool:
-        declared = self.policy.cohorts
-        if cohort is None or not declared:
-            return True
-        return cohort in declared or cohort.startswith(BUILT_IN)
-
-    def _days(self, comparison: Comparison | None) -> float | None:
-        """Return the days until enough candidate traces have come at the rate seen so far."""
-        if comparison is None or comparison.traces_needed is None:
-            return None
-        traffic = self.sides.route.traffic
-        seen_days = max(traffic.last_s - traffic.first_s, SHORTEST_S) / DAY_S
-        n = comparison.sizes.n_candidate
-        return comparison.traces_needed * seen_days / n if n else None
-
-
-def _ask(
-    metric: Metric, baseline: Arm, candidate: Arm, epochs: Sequence[tuple[Arm, Arm]] = ()
-) -> Question | None:
-    criteria = metric.criteria(baseline)
-    if criteria is None or not baseline.n or not candidate.n:
-        return None
-    default = metric.default
-    if default.method is Method.RATE:
-        return RateQuestion(baseline, candidate, criteria, default.prior_rate, counts_of(epochs))
-    return mean_question(
-        baseline,
-        candidate,
-        criteria,
-        worse=default.worse,
-        is_log=default.method is Method.LOG_MEAN,
-        value_range=default.value_range,
-        epochs=epochs,
-    )
-
-
 def _is_random(policy: RoutePolicy, candidate: str) -> bool:
     return policy.assignment == "random" or candidate in policy.shares
-
-
-def _is_paired(sides: Sides) -> bool:
-    n = sum(sides.arm(cohort, sides.candidate, BASE).n for cohort in sides.labelled)
-    pairs = sides.pairs("*", BASE)
-    return pairs is not None and pairs.counts.n >= _FEWEST_PAIRED * n
 
 
 def _sample_ratio(sides: Sides, policy: RoutePolicy) -> SampleRatio | None:

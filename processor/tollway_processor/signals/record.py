@@ -9,10 +9,10 @@ from typing import Any
 
 from tollway_processor.signals.arms import labelled
 from tollway_processor.signals.evaluate import Evaluation, Measured, losing_cohorts
+from tollway_processor.signals.sides import WHOLE_ROUTE
 from tollway_processor.signals.statistics import Role, Signal, describe
 from tollway_processor.store.client import Store
 
-WHOLE_ROUTE = "*"
 ALARM = "CHEAPER_BUT_WORSE"
 _LARGEST = 1e300  # JSON and SQL tools trip over infinities
 
@@ -64,6 +64,12 @@ def write(store: Store, evaluations: Iterable[Evaluation], evaluated_at: str) ->
     signals = [row for e in evaluations for row in signal_rows(e, evaluated_at)]
     _insert(store, "route_signals", signals)
     _insert(store, "route_verdicts", [verdict_row(e, evaluated_at) for e in evaluations])
+    frozen = [
+        {"route": e.route, **threshold._asdict(), "frozen_at": evaluated_at}
+        for e in evaluations
+        for threshold in e.to_freeze
+    ]
+    _insert(store, "latency_thresholds", frozen)
 
 
 def _insert(store: Store, table: str, rows: list[dict[str, Any]]) -> None:

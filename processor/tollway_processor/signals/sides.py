@@ -9,17 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
-from tollway_processor.signals.arms import Key, Pairs, RouteArms
+from tollway_processor.signals.arms import Key, Pairs, RouteArms, labelled
 from tollway_processor.signals.latency import EMPTY, TAILS, Histogram, tail_arm
 from tollway_processor.signals.metrics import BASE, Metric, inverted
 from tollway_processor.signals.statistics import Arm, Counts
 
 BUILT_IN = "builtin:"
 RARE = "builtin:rare"
+WHOLE_ROUTE = "*"
+_FEWEST_FOR_A_TAIL = 200  # baseline traces: ten beyond its p95
 NOTHING = Arm(0, 0.0, clusters=0)
 _TIMED = {"duration": "log_duration_ms", "ttft": "log_ttft_ms"}
 Epochs = tuple[tuple[Arm, Arm], ...]
+
+
+class Threshold(NamedTuple):
+    """A quantile of the baseline's latency that is to be frozen; see latency_thresholds."""
+
+    cohort: str
+    baseline: str
+    metric: str
+    bin: int
+    traces: int
 
 
 @dataclass
@@ -30,6 +43,8 @@ class Sides:
     baseline: str
     candidate: str
     rare_share: float = 0.05
+    dimension: str = "variant"
+    to_freeze: list[Threshold] = field(default_factory=list)
     _by_cohort: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -45,6 +60,11 @@ class Sides:
         sizes = {c: self.arm(c, self.baseline, BASE).n for c in labelled}
         whole = sum(sizes.values())
         return [c for c in labelled if 0 < sizes[c] < self.rare_share * whole]
+
+    @property
+    def baseline_label(self) -> str:
+        """The baseline as tables show it."""
+        return labelled(self.dimension, self.baseline)
 
     @cached_property
     def labelled(self) -> list[str]:
@@ -122,11 +142,23 @@ class Sides:
                 whole = whole + told if whole.bins else told
         return whole
 
-    def threshold(self, cohorts: Iterable[str], name: str) -> int | None:
-        """Return the bin of the baseline's quantile that a tail metric is named by."""
+    def threshold(self, cohort: str | None, name: str) -> int | None:
+        """Return the bin that a tail metric counts beyond: the frozen one, else today's quantile.
+
+        cohort None is the whole route. Today's is noted for freezing once it is told well enough.
+        """
+        key = (WHOLE_ROUTE if cohort is None else cohort, self.baseline_label, name)
+        if key in self.route.thresholds:
+            return self.route.thresholds[key]
         measure, _, level = name.partition("_above_p")
+        cohorts = self.labelled if cohort is None else [cohort]
         histogram = self.histogram(cohorts, self.baseline, measure)
-        return histogram.bin_at(float(level) / 100) if histogram.bins else None
+        if not histogram.bins:
+            return None
+        place = histogram.bin_at(float(level) / 100)
+        if histogram.n >= _FEWEST_FOR_A_TAIL:
+            self.to_freeze.append(Threshold(*key, place, int(histogram.n)))
+        return place
 
     def tail(self, cohort: str, name: str, threshold_bin: int) -> tuple[Arm, Arm]:
         """Return (baseline, candidate) of the traces beyond a threshold."""

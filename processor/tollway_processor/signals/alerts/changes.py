@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from tollway_processor.signals.arms import labelled
 from tollway_processor.signals.evaluate import Evaluation, losing_cohorts
-from tollway_processor.signals.record import ALARM, WHOLE_ROUTE, alarm_words
+from tollway_processor.signals.record import ALARM, alarm_words
+from tollway_processor.signals.sides import WHOLE_ROUTE
 from tollway_processor.signals.statistics import Role, Signal, State, describe
 
 VERDICT = "verdict"

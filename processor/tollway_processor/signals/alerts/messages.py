@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tollway_processor.signals.alerts.changes import VERDICT, Alert
-from tollway_processor.signals.record import WHOLE_ROUTE
+from tollway_processor.signals.sides import WHOLE_ROUTE
 
 EVENT = "tollway.signal.changed"
 _SEVERITIES = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from tollway_processor.signals.evaluate import Evaluation
-from tollway_processor.signals.record import WHOLE_ROUTE
+from tollway_processor.signals.sides import WHOLE_ROUTE
 from tollway_processor.signals.statistics import (
     Comparison,
     Nature,

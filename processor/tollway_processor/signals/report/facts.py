@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from tollway_processor import schema_files
 from tollway_processor.signals.arms import Query, decoded_rows
 from tollway_processor.signals.evaluate import Evaluation
-from tollway_processor.signals.record import WHOLE_ROUTE
 from tollway_processor.signals.report.document import Example, Report
-from tollway_processor.signals.sides import BUILT_IN
+from tollway_processor.signals.sides import BUILT_IN, WHOLE_ROUTE
 from tollway_processor.signals.statistics import Signal, State
 
 EXAMPLES = 5  # traces shown for one loss
