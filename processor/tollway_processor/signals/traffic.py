@@ -28,11 +28,6 @@ class Traffic:
     "Traces with a pair id."
     stretches: dict[int, dict[str, float]] = field(default_factory=dict)
 
-    def per_day(self, share: float) -> float:
-        """Return the traces a day of what is `share` of the route's traffic (0 to 1)."""
-        traces = sum(sum(sides.values()) for sides in self.stretches.values())
-        return share * traces * DAY_S / max(self.last_s - self.first_s, SHORTEST_S)
-
     def of(self, side: str) -> float:
         """Return the traces of a side."""
         return sum(sides.get(side, 0.0) for sides in self.stretches.values())
