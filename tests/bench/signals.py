@@ -18,6 +18,7 @@ import numpy as np
 import simulations as sim
 import vectorised
 from vectorised import Array
+from whole_routes import World, watch
 
 from tollway_processor.signals.statistics import State
 
@@ -146,10 +147,36 @@ def promotion(rng: np.random.Generator, runs: int) -> Iterator[Row]:
     yield Row("wrong HELD at the margin, cost, raw mean", "%", said(found), 5.0)
 
 
+def whole_routes(rng: np.random.Generator, runs: int) -> Iterator[Row]:
+    """All metrics and cohorts of a route at once, through the evaluate path to its verdict."""
+    few = max(40, runs // 5)
+    at = sim.looks(5000, first=100, growth=0.25)
+    cells = "36 rates and 9 means"
+    for name, world in (
+        ("equal", World()),
+        ("equal, share and mix drifting", World(drift=1.0)),
+    ):
+        found = watch(rng, few, at, world)
+        told = {"tollway": found.rollback, "fixed test, any cell": found.z_test}
+        yield Row(f"ROLLBACK, {name}, {cells}", "%", said(told), 5.0)
+        told = {"tollway": found.cheaper_but_worse}
+        yield Row("   CHEAPER_BUT_WORSE of the same", "%", said(told), 5.0)
+    at = sim.looks(20_000, first=500, growth=0.3)
+    found = watch(rng, few, at, World({("refund", "score_fail:cited"): sim.MARGIN}, saving=1.0))
+    yield Row("PROMOTE, at the margin on a 26 % cohort", "%", said({"tollway": found.promote}), 5.0)
+    found = watch(rng, few, sim.looks(40_000, 2000, 0.3), World(saving=1.0))
+    yield Row("PROMOTE, equal and cheaper", "traces", median({"tollway": found.promote}))
+    at = sim.looks(10_000, first=200, growth=0.1)
+    found = watch(rng, few, at, World({("closure", "score_fail:json_valid"): 0.4}, saving=1.0))
+    told = {"ROLLBACK": found.rollback, "CHEAPER_BUT_WORSE": found.cheaper_but_worse}
+    yield Row("json_valid 3 to 43 % on the 4 % cohort", "traces", median(told))
+
+
 SECTIONS = {
     "False alarms, looked at all the time": false_alarms,
     "Detection, median candidate traces": detection,
     "Promotion": promotion,
+    "Whole routes, through the evaluate path": whole_routes,
 }
 
 

@@ -1,0 +1,238 @@
+"""Which comparison a route's policy asks for, and what the answers mean to its verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tollway_processor.signals.arms import Pairs, RouteArms
+from tollway_processor.signals.evaluate import Task, evaluate, evaluate_all
+from tollway_processor.signals.latency import Histogram
+from tollway_processor.signals.policy import MetricPolicy, RoutePolicy, SignalsConfig
+from tollway_processor.signals.record import signal_rows, verdict_row
+from tollway_processor.signals.statistics import (
+    Arm,
+    Decision,
+    PairCounts,
+    Role,
+    State,
+    rate_arm,
+)
+from tollway_processor.signals.traffic import Traffic
+
+FAILS = "score_fail:json_valid"
+
+
+def counts(**cohorts):
+    """cohort=((teacher n, fails), (student n, fails)) to arms of errors and one score."""
+    arms = {}
+    for cohort, sides in cohorts.items():
+        name = cohort.replace("builtin_", "builtin:").replace("_", "-")
+        for side, (n, bad) in zip(("teacher", "student"), sides, strict=True):
+            arms[name, side, "error"] = rate_arm(n, n // 100)
+            arms[name, side, FAILS] = rate_arm(n, bad)
+    return arms
+
+
+def judge(arms, config=None, **more):
+    return evaluate("refunds", RouteArms(arms, **more), "teacher", "student", config=config)
+
+
+def signal(evaluation, cohort, metric=FAILS):
+    (found,) = [
+        m for m in evaluation.measured if (m.signal.cohort, m.signal.metric) == (cohort, metric)
+    ]
+    return found
+
+
+def policy(**route):
+    return SignalsConfig(routes={"refunds": RoutePolicy(**route)})
+
+
+HEALTHY = ((8000, 240), (4000, 120))
+
+
+def test_simpson_case_is_named_with_its_cohorts():
+    evaluation = judge(counts(easy=((1200, 12), (3800, 228)), hard=((2800, 840), (200, 80))))
+    found = signal(evaluation, None)
+    assert found.reversal is not None
+    assert found.reversal.pooled < 0 < found.signal.comparison.difference
+    assert "Simpson's paradox" in found.reason
+    (row,) = [r for r in signal_rows(evaluation, "t") if (r["cohort"], r["metric"]) == ("*", FAILS)]
+    assert row["pooled_harm"] < 0 < row["harm"]
+    assert evaluation.verdict.decision is Decision.ROLLBACK
+
+
+def test_declared_mix_weighs_the_cohorts():
+    arms = counts(easy=((8000, 80), (4000, 40)), hard=((2000, 400), (1000, 300)))
+    equal = judge(arms, policy(mix={"easy": 0.5, "hard": 0.5}))
+    assert signal(equal, None).signal.comparison.difference == pytest.approx(0.5 * 0.1)
+    traffic = judge(arms)
+    assert signal(traffic, None).signal.comparison.difference == pytest.approx(0.2 * 0.1)
+
+
+def test_split_that_differs_from_the_declared_one_holds():
+    arms = counts(easy=HEALTHY, hard=HEALTHY)
+    fitting = judge(arms, policy(shares={"student": 1 / 3}))
+    off = judge(arms, policy(shares={"student": 0.3}))
+    assert fitting.verdict.decision is Decision.PROMOTE
+    assert off.verdict.decision is Decision.HOLD
+    assert "instead of 30.0%" in off.verdict.headline
+    row = verdict_row(off, "t")
+    assert (row["is_ratio_mismatch"], row["declared_share"]) == (True, 0.3)
+    assert row["realised_share"] == pytest.approx(1 / 3)
+
+
+def test_declared_shares_are_chance_and_the_rest_is_observational():
+    arms = counts(easy=HEALTHY)
+    assert judge(arms).is_observational
+    assert not judge(arms, policy(shares={"student": 1 / 3})).is_observational
+    assert not judge(arms, policy(assignment="random")).is_observational
+    released = evaluate(
+        "refunds", RouteArms(arms), "teacher", "student",
+        config=policy(assignment="random"), dimension="release",
+    )  # fmt: skip
+    assert released.is_observational
+    assert verdict_row(released, "t")["candidate"] == "release:student"
+
+
+def test_built_in_cohort_rolls_back_and_need_not_hold():
+    few = counts(easy=HEALTHY, builtin_non_english=((60, 2), (60, 2)))
+    assert judge(few).verdict.decision is Decision.PROMOTE
+    assert signal(judge(few), "builtin:non-english").signal.role is Role.TRIPWIRE
+    broken = counts(easy=HEALTHY, builtin_non_english=((300, 10), (300, 150)))
+    assert judge(broken).verdict.decision is Decision.ROLLBACK
+    declared = judge(few, policy(cohorts=["builtin:non-english"]))
+    assert declared.verdict.decision is Decision.HOLD
+
+
+def test_only_declared_cohorts_decide():
+    arms = counts(easy=HEALTHY, tests=((200, 6), (200, 100)))
+    assert judge(arms).verdict.decision is Decision.ROLLBACK
+    assert signal(judge(arms, policy(cohorts=["easy"])), "tests").signal.has_weight is False
+    held = judge(arms, policy(cohorts=["easy"], mix={"easy": 1}))
+    assert held.verdict.decision is not Decision.ROLLBACK
+
+
+def test_rare_cohorts_are_judged_together():
+    rare = {f"rare{k}": ((150, 3), (150, 12)) for k in range(4)}
+    evaluation = judge(counts(easy=HEALTHY, **rare))
+    together = signal(evaluation, "builtin:rare").signal.comparison
+    assert (together.sizes.n_baseline, together.sizes.n_candidate) == (600, 600)
+    assert together.state is State.REGRESSED
+    assert signal(evaluation, "rare0").signal.state is not State.REGRESSED
+
+
+def test_margin_declared_for_a_route_decides():
+    arms = counts(easy=((8000, 240), (4000, 180)))
+    assert signal(judge(arms), None).signal.state is State.REGRESSED
+    wide = policy(metrics={"score_fail": MetricPolicy(margin=0.05, floor=0.02)})
+    assert signal(judge(arms, wide), None).signal.state is State.HELD
+
+
+def test_wait_is_told_in_traces_and_days():
+    arms = counts(easy=((900, 45), (100, 5)))
+    traffic = Traffic(0, 2 * 86_400)
+    found = signal(judge(arms, traffic=traffic), None)
+    needed = found.signal.comparison.traces_needed
+    assert found.signal.state is State.INCONCLUSIVE
+    assert found.days_needed == pytest.approx(needed * 2 / 100)
+    assert "At the present rate that takes about" in found.reason
+
+
+def test_outage_of_the_teacher_is_no_news_of_the_student():
+    """During the outage the student serves nearly all; pooled, its old errors would seem to fall."""
+    first = (rate_arm(9000, 90), rate_arm(1000, 10))
+    outage = (rate_arm(300, 270), rate_arm(2700, 27))
+    whole = [a + b for a, b in zip(first, outage, strict=True)]
+    arms = {("", "teacher", "error"): whole[0], ("", "student", "error"): whole[1]}
+    epochs = {
+        ("", side, "error"): {0: first[k], 1: outage[k]}
+        for k, side in enumerate(("teacher", "student"))
+    }
+    found = signal(judge(arms, epochs=epochs), None, "error").signal.comparison
+    weights = (9000 * 1000 / 10_000, 300 * 2700 / 3000)
+    expected = (weights[0] * 0 + weights[1] * (0.01 - 0.9)) / sum(weights)
+    assert found.difference == pytest.approx(expected, abs=1e-3)
+    assert found.state is State.IMPROVED
+
+
+def test_pairs_are_compared_as_pairs():
+    arms = counts(easy=((1000, 80), (1000, 80)))
+    told = {
+        ("*", "teacher", "student", name): Pairs(
+            PairCounts(1000, only, 10, 70), Arm(1000, only - 10, only + 10), 0.08
+        )
+        for name, only in (("error", 10), (FAILS, 45))
+    }
+    told |= {("easy", *key[1:]): pairs for key, pairs in told.items()}
+    evaluation = judge(arms, pairs=told)
+    assert (evaluation.is_paired, evaluation.is_observational) == (True, False)
+    found = signal(evaluation, None).signal.comparison
+    assert (found.method, found.state) == ("paired_rate", State.REGRESSED)
+    assert found.difference == pytest.approx(0.035)
+
+
+def test_slow_tail_is_found_beyond_the_baselines_quantile():
+    rng = np.random.default_rng(1)
+    arms, latency = {}, {}
+    for side, slow in (("teacher", 0.0), ("student", 0.1)):
+        n = 4000 if side == "teacher" else 1000
+        logs = rng.normal(6, 0.5, n) + np.log(4) * (rng.random(n) < slow)
+        arms["", side, "error"] = rate_arm(n, 0)
+        arms["", side, "log_duration_ms"] = Arm(n, float(logs.sum()), float((logs**2).sum()))
+        bins, sizes = np.unique(np.round(logs * 50).astype(int), return_counts=True)
+        latency["", side, "duration"] = Histogram(bins.tolist(), sizes.tolist())
+    evaluation = judge(arms, latency=latency)
+    tail = signal(evaluation, None, "latency_above_p95").signal.comparison
+    assert (tail.state, tail.baseline) == (State.REGRESSED, pytest.approx(0.05, abs=0.01))
+    p99 = signal(evaluation, None, "latency_p99_ms").signal
+    assert (p99.role, p99.state) == (Role.WATCHED, State.REGRESSED)
+    frozen = {(t.metric, t.cohort): t.bin for t in evaluation.to_freeze}
+    kept = judge(arms, latency=latency, thresholds={("*", "teacher", "duration_above_p95"): 200})
+    moved = signal(kept, None, "latency_above_p95").signal.comparison
+    assert moved.baseline > 0.9
+    assert frozen["duration_above_p95", "*"] > 200
+
+
+def test_what_the_error_rates_hold_over_is_said():
+    said = judge(counts(easy=HEALTHY, hard=HEALTHY)).multiplicity
+    assert said.startswith("6 comparisons may roll back and 6 must hold.")
+
+
+def watched(rng, runs, harm, looks):
+    """Verdicts of `runs` routes at each look: three cohorts, six rates, equal but for one cell."""
+    cohorts, names = ("a", "b", "c"), [f"score_fail:m{k}" for k in range(6)]
+    sums = np.zeros((runs, 3, 6, 2, 2))
+    for _ in range(looks):
+        for side, step in ((0, 150), (1, 150)):
+            rate = np.full((3, 6), 0.05)
+            if side == 1:
+                rate[2, 0] += harm
+            sums[..., side, 0] += step
+            sums[..., side, 1] += rng.binomial(step, np.broadcast_to(rate, (runs, 3, 6)))
+        tasks = []
+        for run in range(runs):
+            arms = {}
+            for i, cohort in enumerate(cohorts):
+                for side, name in enumerate(("teacher", "student")):
+                    for k, metric in enumerate(names):
+                        n, bad = sums[run, i, k, side]
+                        arms[cohort, name, metric] = rate_arm(int(n), int(bad))
+                    arms[cohort, name, "error"] = rate_arm(int(n), 0)
+            tasks.append(Task("r", RouteArms(arms), "teacher", "student"))
+        yield [evaluation.verdict.decision for evaluation in evaluate_all(tasks)]
+
+
+def test_equal_candidate_is_rarely_rolled_back_over_all_its_cells():
+    ever = np.zeros(60, dtype=bool)
+    for decisions in watched(np.random.default_rng(11), 60, 0.0, 8):
+        ever |= np.array([decision is Decision.ROLLBACK for decision in decisions])
+    assert ever.sum() <= 4
+
+
+def test_candidate_harmful_by_the_margin_on_one_cohort_is_rarely_promoted():
+    ever = np.zeros(60, dtype=bool)
+    for decisions in watched(np.random.default_rng(12), 60, 0.03, 8):
+        ever |= np.array([decision is Decision.PROMOTE for decision in decisions])
+    assert ever.sum() <= 4
