@@ -69,12 +69,30 @@ def test_bounds_agree_with_the_evidence_and_are_near_the_exact_ones() -> None:
     assert np.quantile(distances, 0.95) < 1.6
 
 
-def test_epochs_and_few_questions_are_answered_too() -> None:
-    epochs = (Counts(500, 25, 50, 2), Counts(100, 5, 400, 20))
-    arms = rate_arm(600, 30), rate_arm(450, 22)
-    question = RateQuestion(*arms, CRITERIA, 0.05, epochs)
-    (answer,) = compare_all([question])
-    assert answer == compare_rate(*arms, CRITERIA, prior_rate=0.05, epochs=epochs)
+def test_epochs_are_answered_as_one_by_one() -> None:
+    rng = np.random.default_rng(6)
+    questions = []
+    for _ in range(20):
+        epochs = []
+        for share in (0.1, 0.5, 0.0, 0.9):
+            n = rng.multinomial(600, [1 - share, share])
+            bad = rng.binomial(n, [0.04, 0.06])
+            epochs.append(Counts(float(n[0]), float(bad[0]), float(n[1]), float(bad[1])))
+        sums = [sum(column) for column in zip(*epochs, strict=True)]
+        arms = rate_arm(int(sums[0]), int(sums[1])), rate_arm(int(sums[2]), int(sums[3]))
+        questions.append(RateQuestion(*arms, CRITERIA, 0.05, tuple(epochs)))
+    for question, many in zip(questions, compare_all(questions), strict=True):
+        one = compare_rate(
+            question.baseline, question.candidate, CRITERIA, prior_rate=0.05, epochs=question.epochs
+        )
+        for claim in ("log_e_regressed", "log_e_held", "log_e_improved"):
+            assert getattr(many.evidence, claim) == pytest.approx(
+                getattr(one.evidence, claim), abs=1e-8
+            )
+        assert many.difference == pytest.approx(one.difference, abs=1e-12)
+        assert many.state is one.state
+        assert many.upper == pytest.approx(one.upper, rel=0.2)
+    assert len(compare_all(questions[:1])) == 1
     assert compare_all([]) == []
 
 

@@ -1,10 +1,11 @@
 """Many comparisons at once: the same answers as compare_rate and conclude, by arrays.
 
-A comparison of rates over several epochs, and what is paired, is left to the functions for one.
+What is paired is left to the functions for one.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ import numpy as np
 from .comparison import Comparison, Evidence, Sizes, State, state_of, still_needed
 from .mean_batch import conclude_means
 from .means import MeanQuestion
+from .proportions import Counts
 from .rate_batch import RateBatch, RateResults, Rates
-from .rates import RateQuestion, compare_rate
+from .rates import RateQuestion, compare_rate, concurrent_rates
 
 Question = RateQuestion | MeanQuestion
 _WORTH_ARRAYS = 8  # below, laying out arrays costs more than it saves
@@ -23,26 +25,24 @@ _WORTH_ARRAYS = 8  # below, laying out arrays costs more than it saves
 
 def compare_all(questions: Sequence[Question]) -> list[Comparison]:
     """Return the answer to each question, in their order."""
-    answers: list[Comparison | None] = [None] * len(questions)
-    groups: dict[tuple[float, float, float], list[int]] = defaultdict(list)
-    means = []
+    answers: dict[int, Comparison] = {}
+    groups: dict[tuple[float, float, float, int], list[int]] = defaultdict(list)
+    means: list[int] = []
+    told: list[MeanQuestion] = []
     for place, question in enumerate(questions):
         if isinstance(question, MeanQuestion):
             means.append(place)
-        elif len(question.epochs) > 1:
-            answers[place] = _one(question)
+            told.append(question)
         else:
             criteria = question.criteria
-            groups[question.prior_rate, criteria.margin, criteria.alpha].append(place)
+            epochs = max(len(question.epochs), 1)
+            groups[question.prior_rate, criteria.margin, criteria.alpha, epochs].append(place)
     for key, places in groups.items():
         asked = [questions[place] for place in places]
         rates = [question for question in asked if isinstance(question, RateQuestion)]
-        for place, answer in zip(places, _rates(key, rates), strict=True):
-            answers[place] = answer
-    told = [question for question in questions if isinstance(question, MeanQuestion)]
-    for place, answer in zip(means, conclude_means(told), strict=True):
-        answers[place] = answer
-    return [answer for answer in answers if answer is not None]
+        answers.update(zip(places, _rates(key[:3], rates), strict=True))
+    answers.update(zip(means, conclude_means(told), strict=True))
+    return [answers[place] for place in range(len(questions))]
 
 
 def _one(question: RateQuestion) -> Comparison:
@@ -66,37 +66,41 @@ def _rates(key: tuple[float, float, float], questions: list[RateQuestion]) -> li
     are_shown = [
         not size.missing_traces(q.criteria) for size, q in zip(sizes, questions, strict=True)
     ]
-    rows = np.array(
-        [
-            (
-                q.baseline.n / e,
-                q.baseline.total / e,
-                q.candidate.n / e,
-                q.candidate.total / e,
-                shown,
-            )
-            for q, e, shown in zip(questions, effects, are_shown, strict=True)
-        ]
-    )
+    rows = np.array([[*itertools.chain(*_epochs(question))] for question in questions])
+    rows = np.column_stack((rows / np.array(effects)[:, None], are_shown))
     distinct, which = np.unique(rows, axis=0, return_inverse=True)
-    results = RateBatch(*key).compare(Rates(*distinct[:, :4].T), distinct[:, 4] > 0)
+    rates = Rates(*(distinct[:, first:-1:4] for first in range(4)))
+    results = RateBatch(*key).compare(rates, distinct[:, -1] > 0)
+    differences = rates.shared().differences()[which.ravel()].tolist()
     columns = [
         getattr(results, name)[which.ravel()].tolist() for name in RateResults.__dataclass_fields__
     ]
     return [
-        _answer(question, size, effect, numbers)
-        for question, size, effect, numbers in zip(
-            questions, sizes, effects, zip(*columns, strict=True), strict=True
+        _answer(question, size, effect, difference, numbers)
+        for question, size, effect, difference, numbers in zip(
+            questions, sizes, effects, differences, zip(*columns, strict=True), strict=True
         )
     ]
 
 
+def _epochs(question: RateQuestion) -> Sequence[Counts]:
+    if question.epochs:
+        return question.epochs
+    b, c = question.baseline, question.candidate
+    return (Counts(b.n, b.total, c.n, c.total),)
+
+
 def _answer(
-    question: RateQuestion, sizes: Sizes, effect: float, numbers: tuple[float, ...]
+    question: RateQuestion,
+    sizes: Sizes,
+    effect: float,
+    difference: float,
+    numbers: tuple[float, ...],
 ) -> Comparison:
     regressed, held, improved, lower, upper, needed = numbers
     baseline, candidate = question.baseline.mean, question.candidate.mean
-    difference = candidate - baseline
+    if len(question.epochs) > 1:
+        baseline, candidate = concurrent_rates(question.epochs)
     evidence = Evidence(regressed, held, improved)
     state = state_of(difference, evidence, sizes, question.criteria)
     needed = needed * effect if state.is_open else 0.0

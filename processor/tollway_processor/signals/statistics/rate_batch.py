@@ -37,16 +37,37 @@ _ABSOLUTE_TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Counts of many comparisons with one prior rate and margin, divided by the design effect."""
+    """Counts of many comparisons, divided by the design effect: a row each, a column an epoch."""
 
     n_b: Array
     bad_b: Array
     n_c: Array
     bad_c: Array
 
+    def shared(self) -> Rates:
+        """Return the counts of epochs that both arms are in; the others say nothing."""
+        is_shared = (self.n_b > 0) & (self.n_c > 0)
+        return Rates(*(np.where(is_shared, x, 0.0) for x in self.columns))
+
+    def summed(self) -> Rates:
+        """Return the counts of all epochs together, in one column."""
+        return Rates(*(x.sum(axis=1, keepdims=True) for x in self.columns))
+
+    @property
+    def columns(self) -> tuple[Array, Array, Array, Array]:
+        """The four counts."""
+        return self.n_b, self.bad_b, self.n_c, self.bad_c
+
+    def differences(self) -> Array:
+        """Return candidate minus baseline within epochs, as rates.concurrent_rates."""
+        n_b, n_c = np.maximum(self.n_b, 1e-12), np.maximum(self.n_c, 1e-12)
+        weight = self.n_b * self.n_c / np.maximum(self.n_b + self.n_c, 1e-12)
+        differences = (weight * (self.bad_c / n_c - self.bad_b / n_b)).sum(axis=1)
+        return np.asarray(differences / np.maximum(weight.sum(axis=1), 1e-12))
+
     def take(self, which: NDArray[np.intp]) -> Rates:
         """Return some of them."""
-        return Rates(self.n_b[which], self.bad_b[which], self.n_c[which], self.bad_c[which])
+        return Rates(*(x[which] for x in self.columns))
 
     def __len__(self) -> int:
         return len(self.n_b)
@@ -83,13 +104,15 @@ class RateBatch:
         n = len(rates)
         zeros = [np.zeros(n) for _ in range(4)]
         results = RateResults(zeros[0], zeros[1], zeros[2], -np.ones(n), np.ones(n), zeros[3])
-        kept = self._kept(rates)
+        kept = self._kept(rates.summed())
+        rates = rates.shared()
         patterns = kept @ (1 << np.arange(kept.shape[1]))
         for pattern in np.unique(patterns):
             which = np.nonzero(patterns == pattern)[0]
             used = kept[which[0]][self._base_of]
-            for start in range(0, len(which), _CHUNK):
-                self._compare(rates, which[start : start + _CHUNK], used, is_shown, results)
+            chunk = max(1, _CHUNK // rates.n_b.shape[1])
+            for start in range(0, len(which), chunk):
+                self._compare(rates, which[start : start + chunk], used, is_shown, results)
         return results
 
     def _compare(
@@ -112,7 +135,7 @@ class RateBatch:
         if not len(shown):
             return
         few = some.take(shown)
-        estimate = few.bad_c / few.n_c - few.bad_b / few.n_b
+        estimate = few.differences()
         low, high = _half_widths(few, self._threshold)
         results.lower[which[shown]] = _search(
             above, few, estimate, -low, self._threshold, [(0.0, regressed[shown])]
@@ -124,22 +147,23 @@ class RateBatch:
 
     def _needed(self, rates: Rates, below: _Bets, held: Array) -> Array:
         """Return candidate traces until HELD at equal rates, inf where no bet gets there."""
-        total = rates.n_b + rates.n_c
-        rate = (rates.bad_b + rates.bad_c + 0.5) / (total + 1)
-        others = rates.n_b / rates.n_c
-        one = Rates(others, others * rate, np.ones(len(rates)), rate)
+        whole = rates.summed()
+        rate = (whole.bad_b + whole.bad_c + 0.5) / (whole.n_b + whole.n_c + 1)
+        others = whole.n_b / whole.n_c
+        one = Rates(others, others * rate, np.ones(others.shape), rate)
         gain = below.terms(one, np.full(len(rates), self._margin)) - below.log_weight
         with np.errstate(divide="ignore", invalid="ignore"):
             needed = np.where(gain > 0, (self._threshold - held) / gain, np.inf)
         return np.asarray(np.maximum(needed.min(axis=1), 0.0))
 
-    def _kept(self, rates: Rates) -> NDArray[np.bool_]:
+    def _kept(self, whole: Rates) -> NDArray[np.bool_]:
         """Return which base rates each comparison keeps, as proportions.base_rates does."""
-        kept = np.zeros((len(rates), len(self._rates)), dtype=bool)
+        n_b, bad_b, n_c, bad_c = (x[:, 0] for x in whole.columns)
+        kept = np.zeros((len(whole), len(self._rates)), dtype=bool)
         middle = len(self._rates) // 2
         kept[:, middle - 1 : middle + 2] = True
-        kept |= self._plausible(rates.n_b, rates.bad_b)
-        kept |= self._plausible(rates.n_b + rates.n_c, rates.bad_b + rates.bad_c)
+        kept |= self._plausible(n_b, bad_b)
+        kept |= self._plausible(n_b + n_c, bad_b + bad_c)
         return kept
 
     def _plausible(self, seen: Array, bad: Array) -> NDArray[np.bool_]:
@@ -206,33 +230,39 @@ class _Bets:
         b = self.baseline[0]
         c = np.clip(b + bound + self.shift[0], b / 4, 1 - (1 - b) / 4)
         is_beyond = np.where(self.shift[0] < 0, c < b + bound, c > b + bound)
-        n_b, bad_b, n_c, bad_c = (
-            x[:, None] for x in (rates.n_b, rates.bad_b, rates.n_c, rates.bad_c)
-        )
-        counts = np.concatenate((bad_c, n_c - bad_c, bad_b, n_b - bad_b), axis=1)
+        n_b, bad_b, n_c, bad_c = (x[:, 0] for x in rates.summed().columns)
+        counts = np.stack((bad_c, n_c - bad_c, bad_b, n_b - bad_b), axis=1)
         logs = counts @ np.log(np.stack((c, 1 - c, b, 1 - b)))
-        share = n_c / (n_b + n_c)
-        if bound == 0:
-            y = c * share + b * (1 - share)
-            logs -= (bad_b + bad_c) * np.log(y) + (n_b + n_c - bad_b - bad_c) * np.log(1 - y)
-        else:
-            y = _nearest_null(b, c, share, np.array(bound))
-            z = y + bound
-            logs -= bad_c * np.log(z) + (n_c - bad_c) * np.log(1 - z)
-            logs -= bad_b * np.log(y) + (n_b - bad_b) * np.log(1 - y)
+        for epoch in range(rates.n_b.shape[1]):
+            n_b, bad_b, n_c, bad_c = (x[:, epoch, None] for x in rates.columns)
+            share = _share(n_b, n_c)
+            if bound == 0:
+                y = c * share + b * (1 - share)
+                logs -= (bad_b + bad_c) * np.log(y)
+                logs -= (n_b + n_c - bad_b - bad_c) * np.log(1 - y)
+            else:
+                y = _nearest_null(b, c, share, np.array(bound))
+                z = y + bound
+                logs -= bad_c * np.log(z) + (n_c - bad_c) * np.log(1 - z)
+                logs -= bad_b * np.log(y) + (n_b - bad_b) * np.log(1 - y)
         return np.asarray(np.where(is_beyond, logs + self.log_weight, -np.inf))
 
 
+def _share(n_b: Array, n_c: Array) -> Array:
+    total = n_b + n_c
+    return np.asarray(np.where(total > 0, n_c / np.maximum(total, 1e-12), 0.5))
+
+
 def _log_ratios(rates: Rates, b: Array, c: Array, bound: Array) -> Array:
-    n_b, bad_b, n_c, bad_c = (x[:, None] for x in (rates.n_b, rates.bad_b, rates.n_c, rates.bad_c))
-    y = _nearest_null(b, c, n_c / (n_b + n_c), bound)
-    z = y + bound
-    return np.asarray(
-        bad_c * np.log(c / z)
-        + (n_c - bad_c) * np.log((1 - c) / (1 - z))
-        + bad_b * np.log(b / y)
-        + (n_b - bad_b) * np.log((1 - b) / (1 - y))
-    )
+    """Return ln e of each bet (a column), multiplied over epochs."""
+    ratios = np.zeros(np.broadcast_shapes(c.shape, (len(rates), 1)))
+    for epoch in range(rates.n_b.shape[1]):
+        n_b, bad_b, n_c, bad_c = (x[:, epoch, None] for x in rates.columns)
+        y = _nearest_null(b, c, _share(n_b, n_c), bound)
+        z = y + bound
+        ratios += bad_c * np.log(c / z) + (n_c - bad_c) * np.log((1 - c) / (1 - z))
+        ratios += bad_b * np.log(b / y) + (n_b - bad_b) * np.log((1 - b) / (1 - y))
+    return ratios
 
 
 def _nearest_null(b: Array, c: Array, share: Array, bound: Array) -> Array:
@@ -271,12 +301,11 @@ def _log_sum(terms: Array) -> Array:
 
 def _half_widths(rates: Rates, threshold: float) -> tuple[Array, Array]:
     """Return guesses at the distances of both bounds: normal, and Poisson for few events."""
-    total = rates.n_b + rates.n_c
-    rate = (rates.bad_b + rates.bad_c + 1) / (total + 2)
-    variance = rate * (1 - rate) * (1 / rates.n_b + 1 / rates.n_c)
-    normal = np.sqrt(2 * variance * (threshold + 1))
-    low = np.minimum(0.98, normal + threshold / rates.n_b)
-    return low, np.minimum(0.98, normal + threshold / rates.n_c)
+    n_b, bad_b, n_c, bad_c = (x[:, 0] for x in rates.summed().columns)
+    rate = (bad_b + bad_c + 1) / (n_b + n_c + 2)
+    normal = np.sqrt(2 * rate * (1 - rate) * (1 / n_b + 1 / n_c) * (threshold + 1))
+    low = np.minimum(0.98, normal + threshold / n_b)
+    return low, np.minimum(0.98, normal + threshold / n_c)
 
 
 def _search(
