@@ -29,6 +29,10 @@ class SqlConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: str = ""
     """Password that readers must give (any user name); empty asks for none."""
 
+    memory_bytes: int = 0
+    """Bytes of memory that one read may hold; 0 stands for two thirds of `engine.memory_bytes`,
+    which commits, roll-ups and all reads share."""
+
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that `tollway serve` can be told."""
@@ -68,6 +72,18 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     alerts: AlertsConfig = AlertsConfig()
     """Who is told when a comparison changes."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sql.memory_bytes <= self.engine.memory_bytes:
+            raise ValueError(
+                f"sql.memory_bytes is {self.sql.memory_bytes}, but all statements together have "
+                f"engine.memory_bytes ({self.engine.memory_bytes}): lower the one, raise the other"
+            )
+
+    @property
+    def read_memory_bytes(self) -> int:
+        """Bytes of memory that one read through the SQL door may hold."""
+        return self.sql.memory_bytes or self.engine.memory_bytes * 2 // 3
 
 
 # Environment variables, and the keys that they set.

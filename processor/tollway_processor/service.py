@@ -17,6 +17,7 @@ from tollway_processor import schema_files
 from tollway_processor.allocator import give_back_large_blocks
 from tollway_processor.config import Config
 from tollway_processor.door.http import Door
+from tollway_processor.door.session import Limits as DoorLimits
 from tollway_processor.ingest.batcher import Batcher
 from tollway_processor.ingest.counters import Counters
 from tollway_processor.ingest.dead_letters import DeadLetters
@@ -121,7 +122,8 @@ async def _listen(
         readiness=partial(_readiness, store, batcher),
     )
     grpc = GrpcReceiver(intake, tokens, tls=receive.tls)
-    door = Door(store, config.sql.listen, password=config.sql.password)
+    limits = DoorLimits(max_memory_usage=config.read_memory_bytes)
+    door = Door(store, config.sql.listen, password=config.sql.password, limits=limits)
     scheme = "https" if receive.tls.certificate_file else "http"
     urls = {"http": "", "grpc": "", "sql": ""}
     if config.sql.listen and isinstance(store, EmbeddedStore):

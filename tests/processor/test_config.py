@@ -9,7 +9,8 @@ import textwrap
 import msgspec
 import pytest
 
-from tollway_processor.config import Config
+from tollway_processor.config import Config, load
+from tollway_processor.errors import UsageError
 from tollway_processor.receive.limits import Limits, TokenConfig
 
 
@@ -32,8 +33,18 @@ def test_each_key_has_a_sentence(kind):
     assert all(" " in sentence and sentence.endswith(".") for sentence in told.values())
 
 
-@pytest.mark.parametrize("name", ["attribute_bytes", "content_bytes", "attribute_count"])
+@pytest.mark.parametrize(
+    "name", ["attribute_bytes", "content_bytes", "attribute_count", "event_count"]
+)
 def test_attribute_limits_fit_the_engine(name):
     for wrong in (0, -1, 1 << 32):
         with pytest.raises(ValueError, match=name):
             Limits(**{name: wrong})
+
+
+def test_a_read_has_its_share_of_the_engines_memory_and_never_more(tmp_path):
+    assert Config().read_memory_bytes == Config().engine.memory_bytes * 2 // 3
+    toml = tmp_path / "tollway.toml"
+    toml.write_text("[sql]\nmemory_bytes = 1073741824\n")
+    with pytest.raises(UsageError, match=r"sql\.memory_bytes .* engine\.memory_bytes"):
+        load(toml, {}, {})

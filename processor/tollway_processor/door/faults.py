@@ -14,6 +14,7 @@ UNKNOWN_SETTING = 115
 READONLY = 164
 TOO_MANY_QUERIES = 202
 ABORTED = 236
+_MEMORY_LIMIT_EXCEEDED = 241
 TOO_MANY_BYTES = 307
 SESSION_NOT_FOUND = 372
 SESSION_IS_LOCKED = 373
@@ -56,5 +57,8 @@ def tidy(error: Exception) -> StoreError:
     """Return what the engine raised as one message, its nested prefixes taken off."""
     text = _NESTED.sub(r"\1", str(error).strip(), count=1)
     text = _REPEATED_NAME.sub(r"\1", text)
-    code = re.search(r"Code: (\d+)", text)
-    return StoreError(text, code=int(code[1]) if code else 0)
+    found = re.search(r"Code: (\d+)", text)
+    code = int(found[1]) if found else 0
+    if code == _MEMORY_LIMIT_EXCEEDED:
+        text += " Read less at once, or raise sql.memory_bytes and engine.memory_bytes."
+    return StoreError(text, code=code)

@@ -69,7 +69,7 @@ class Limits(NamedTuple):
 
     max_execution_time: int = 120
     """Seconds that a statement may run."""
-    max_memory_usage: int = 2 * 1024**3
+    max_memory_usage: int = 512 * 1024**2
     """Bytes of memory that a statement may hold."""
     max_result_bytes: int = 16 * 1024**3
     """Bytes of a statement's uncompressed result."""

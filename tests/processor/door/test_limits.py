@@ -63,6 +63,7 @@ def test_bombs_end_in_an_error(tight: DoorClient, statement: str, code: int) -> 
     with pytest.raises(StoreError) as caught:
         tight.query(statement)
     assert code in {0, caught.value.code}
+    assert ("raise sql.memory_bytes" in str(caught.value)) == (caught.value.code == 241)
     assert time.monotonic() - started_s < 15
     assert tight.query("SELECT 1", format="TSV") == b"1\n"
 
