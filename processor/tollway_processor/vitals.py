@@ -16,6 +16,7 @@ from tollway_processor.ingest.counters import Counters
 from tollway_processor.ingest.dead_letters import DeadLetters
 from tollway_processor.ingest.notices import Notices
 from tollway_processor.store.client import Store
+from tollway_processor.store.embedded import EmbeddedStore
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class Vitals:
         self._values["dead_letter_bytes"] = self._dead_letters.held_bytes()
         try:
             (row,) = self._store.rows(schema_files.text("queries/store_vitals.sql"))
+            if isinstance(self._store, EmbeddedStore):
+                self._store.look_for_damage()
         except TollwayError as error:
             self._notices.warn("the store's metrics are unknown", str(error))
             return

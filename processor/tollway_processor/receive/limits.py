@@ -18,7 +18,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decoded_bytes: int = 32 * MIB
     """Largest body after decompression, in bytes; unpacking stops there and answers 413."""
 
-    in_flight_bytes: int = 128 * MIB
+    in_flight_bytes: int = 96 * MIB
     """Bytes of all bodies received but not yet answered; beyond it requests are answered 429."""
 
     in_flight_requests: int = 1024

@@ -1,29 +1,88 @@
-"""Damaged parts that the engine set aside when it opened the store, told to the operator."""
+"""Damaged parts: those the engine set aside when it opened the store, and those found on reading.
+
+A file that is damaged inside is found by nobody until it is read: then the read, the merge or the
+roll-up that needs it fails, again and again. So the engine's own counts of such errors are watched,
+the tables are checked when one rises, and the parts at fault are set aside as at an opening.
+"""
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Iterator
+
+from tollway_processor.errors import StoreError
 from tollway_processor.store.client import Store
 
-_BROKEN = """
+logger = logging.getLogger(__name__)
+
+_SET_ASIDE = """
 SELECT table, name
 FROM system.detached_parts
-WHERE database = currentDatabase() AND reason LIKE 'broken%'
+WHERE database = currentDatabase() AND (reason LIKE 'broken%' OR reason = '')
 ORDER BY table, name
 """
+# Checksums (40), corrupted data (246), decompression (271), a file that lacks (226), a codec that
+# is none (432): what bytes that changed on the disk lead to. What senders garble leads to others.
+_ERRORS = "SELECT sum(value) AS n FROM system.errors WHERE code IN (40, 226, 246, 271, 432)"
+_TABLES = """
+SELECT name
+FROM system.tables
+WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
+ORDER BY name
+"""
 _NAMED = 3
+_REST_S = 600.0  # between two checks: each reads all that is stored
 
 
-def damage(store: Store) -> str:
-    """Return one line on the parts set aside as broken, empty text when there are none.
+class Damage:
+    """What is known of damage in one store; `told` is a line for people, empty without any."""
 
-    They are not lost: they lie in the table's `detached` folder until somebody drops them.
-    """
-    parts = [f"{row['table']} {row['name']}" for row in store.rows(_BROKEN)]
-    if not parts:
-        return ""
-    more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
-    return (
-        f"{len(parts)} damaged parts were set aside and are not read: "
-        f"{', '.join(parts[:_NAMED])}{more}; restore them from a backup, or send those spans "
-        "again, then remove them with ALTER TABLE … DROP DETACHED PART"
-    )
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen = 0
+        self._checked_at = float("-inf")
+        self.told = self._tell()
+
+    def look(self) -> None:
+        """Check the tables if reads have failed on damage since; set the parts at fault aside.
+
+        They are not lost: they lie in their table's `detached` folder.
+        """
+        if time.monotonic() - self._checked_at < _REST_S:
+            return
+        errors = int(str(self._store.rows(_ERRORS)[0]["n"]))
+        if errors <= self._seen:
+            return
+        self._checked_at = time.monotonic()
+        for table, part, fault in list(self._broken()):
+            logger.error("%s %s is damaged and set aside: %s", table, part, fault)
+            self._store.command(f"ALTER TABLE `{table}` DETACH PART '{part}'")
+        # The check itself counts as a read that failed.
+        self._seen = int(str(self._store.rows(_ERRORS)[0]["n"]))
+        self.told = self._tell()
+
+    def _broken(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (table, part, what is wrong with it)."""
+        for row in self._store.rows(_TABLES):
+            try:
+                parts = self._store.rows(
+                    f"CHECK TABLE `{row['name']}` SETTINGS check_query_single_value_result = 0"
+                )
+            except StoreError as error:
+                logger.warning("%s cannot be checked: %s", row["name"], error)
+                continue
+            for part in parts:
+                if not part["is_passed"]:
+                    yield str(row["name"]), str(part["part_path"]), str(part["message"])
+
+    def _tell(self) -> str:
+        parts = [f"{row['table']} {row['name']}" for row in self._store.rows(_SET_ASIDE)]
+        if not parts:
+            return ""
+        more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
+        return (
+            f"{len(parts)} damaged parts were set aside and are not read: "
+            f"{', '.join(parts[:_NAMED])}{more}; restore them from a backup, or send those spans "
+            "again, then remove them with ALTER TABLE … DROP DETACHED PART"
+        )

@@ -16,7 +16,7 @@ from tollway_processor.ingest.codec import Codec, Window
 from tollway_processor.pricing import table as price_table
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
 from tollway_processor.store.config import EngineConfig
-from tollway_processor.store.damage import damage
+from tollway_processor.store.damage import Damage
 from tollway_processor.store.durability import set_fsync
 from tollway_processor.store.engine import Engine, split_columns, undecodable
 from tollway_processor.store.lock import StoreLock
@@ -62,7 +62,7 @@ class EmbeddedStore:
             undo.callback(self._engine.close)
             self.migrated = migrate(self)
             set_fsync(self, config.fsync)
-            self.damage = damage(self)
+            self._damage = Damage(self)
             if self.damage:
                 logger.warning("%s", self.damage)
             price_table.fill(self)
@@ -142,6 +142,15 @@ class EmbeddedStore:
         return bool(rows) and self.codec.prices.learn(
             (str(r["provider"]), str(r["model"])) for r in rows
         )
+
+    @property
+    def damage(self) -> str:
+        """One line on parts that were set aside as damaged, empty when there are none."""
+        return self._damage.told
+
+    def look_for_damage(self) -> None:
+        """Find what reads have stumbled over since the last look, and set it aside."""
+        self._damage.look()
 
     def session(self) -> AbstractContextManager[Any]:
         """Lend the SQL door an engine session of its own, closed after use."""
