@@ -80,6 +80,8 @@ class BodyDecoder:
     def _inflate(self, piece: bytes) -> None:
         while piece:
             if self._inflater is None or self._inflater.eof:
+                if self._inflater and self._encoding == "gzip" and not piece.strip(b"\0"):
+                    return  # padding, as gzip itself takes it
                 self._inflater = self._start(piece)
             inflater = self._inflater
             output = inflater.decompress(piece, _STEP_BYTES)

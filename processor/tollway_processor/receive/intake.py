@@ -15,6 +15,7 @@ from tollway_processor.receive.answers import Failure, failure
 from tollway_processor.receive.budget import Budget, Lease
 from tollway_processor.receive.check import check
 from tollway_processor.receive.limits import Limits
+from tollway_processor.receive.otlp_json import refuse_snake_case
 from tollway_processor.store.client import Signal
 
 logger = logging.getLogger(__name__)
@@ -84,10 +85,13 @@ class Intake:
         is_replay: bool,
     ) -> Receipt:
         with lease:
+            told = body
             if to_protobuf is not None:
                 body = to_protobuf(body)
                 lease.hold(len(body))
             items = check(signal, body, self.limits)
+            if not items and to_protobuf is not None:
+                refuse_snake_case(told)
             receipt = Receipt()
             if items:
                 receipt = await self._batcher.submit(signal, body, project, is_replay=is_replay)

@@ -11,9 +11,12 @@ import binascii
 import re
 import struct
 from collections.abc import Callable
+from decimal import Decimal
 
 from tollway_processor.receive.schema import ENUMS
 
+# ProtoJSON takes 1.0 and 1e3 for integers, also in quotes; a long exponent would be a bomb.
+_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?([eE][+-]?\d{1,2})?", re.ASCII)
 _INTEGER_RANGES = {
     "int64": (-(1 << 63), (1 << 63) - 1),
     "fixed64": (0, (1 << 64) - 1),
@@ -45,6 +48,8 @@ def integer(kind: str) -> Callable[[object], int]:
             digits = value.removeprefix("-")
             if len(digits) <= 20 and digits.isascii() and digits.isdigit():
                 value = int(value)
+            elif _NUMBER.fullmatch(value) and (number := Decimal(value)) == int(number):
+                value = int(number)
         elif isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or not low <= value <= high:

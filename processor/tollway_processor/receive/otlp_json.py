@@ -27,6 +27,12 @@ from tollway_processor.receive.schema import ENUMS, MESSAGES, ROOTS, Field
 from tollway_processor.receive.wire import FIXED32, FIXED64, LENGTH, VARINT, tag, varint
 from tollway_processor.store.client import Signal
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # RFC 8259, 8.1 lets a reader pass over it
+_SNAKE_CASE = {
+    b'"resource_spans"': "resourceSpans", b'"scope_spans"': "scopeSpans",
+    b'"resource_logs"': "resourceLogs", b'"scope_logs"': "scopeLogs",
+    b'"log_records"': "logRecords",
+}  # fmt: skip
 _OBJECTS = 1 << 18  # an empty object takes 3 bytes of JSON and up to 200 of memory
 _DEPTH = 100  # what the C parser allows
 
@@ -41,6 +47,7 @@ def to_protobuf(signal: Signal, body: bytes) -> bytes:
     Raises PermanentError naming the value at fault by its path, TooLargeError for a body of very
     many objects.
     """
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     if body.count(b"{") > _OBJECTS:
         raise TooLargeError(f"the request holds over {_OBJECTS} JSON objects; send smaller batches")
     pieces: list[bytes] = []
@@ -55,6 +62,20 @@ def to_protobuf(signal: Signal, body: bytes) -> bytes:
         path = "".join(reversed(fault.steps)).removeprefix(".")
         raise PermanentError(f"the body's {path}: {fault}") from fault
     return b"".join(pieces)
+
+
+def refuse_snake_case(body: bytes) -> None:
+    """Raise PermanentError for a JSON request that holds nothing but for its spelling.
+
+    The specification has unknown names ignored, and proto's own names are no names in OTLP/JSON;
+    but a sender that uses them would be told that all is stored, and nothing would be.
+    """
+    for name, right in _SNAKE_CASE.items():
+        if name in body:
+            raise PermanentError(
+                f"the body has {name.decode()} and no span or log record that can be read: names "
+                f'are in lowerCamelCase in OTLP/JSON, "{right}"'
+            )
 
 
 def _encode_fields(

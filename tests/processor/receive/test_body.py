@@ -93,3 +93,10 @@ def test_names_of_encodings_are_read_leniently(name):
 def test_unknown_encoding_is_refused(name):
     with pytest.raises(UnsupportedEncodingError, match="is not one of"):
         BodyDecoder(name, LIMITS)
+
+
+def test_zeros_behind_gzip_data_are_padding():
+    decoder = BodyDecoder("gzip", Limits())
+    for piece in (gzip.compress(b"some"), b"\0" * 300, b"\0"):
+        decoder.feed(piece)
+    assert decoder.finish() == b"some"

@@ -178,7 +178,7 @@ SPAN = "resourceSpans[0].scopeSpans[0].spans[1]"
         (of_span("traceId", "5b8"), f"{SPAN}.traceId: '5b8' is not hexadecimal"),
         (of_span("spanId", "zz"), f"{SPAN}.spanId"),
         (of_span("startTimeUnixNano", "-1"), f"{SPAN}.startTimeUnixNano: '-1' is no integer"),
-        (of_span("startTimeUnixNano", "1e3"), f"{SPAN}.startTimeUnixNano"),
+        (of_span("startTimeUnixNano", "1e-3"), f"{SPAN}.startTimeUnixNano"),
         (of_span("endTimeUnixNano", 1.5), f"{SPAN}.endTimeUnixNano: '1.5' is no integer"),
         (of_span("kind", "SPAN_KIND_ODD"), f"{SPAN}.kind"),
         (of_span("name", 3), "Expected `str | null`, got `int` - at `$.resourceSpans[0]."),
