@@ -42,6 +42,11 @@ class _Entry(NamedTuple):
             self.answer.set_exception(error)
 
 
+class _Batch(NamedTuple):
+    started_at: float
+    entries: list[_Entry]
+
+
 def _stopped() -> RetryableError:
     return RetryableError("the processor stopped before this was stored; send again")
 
@@ -116,7 +121,7 @@ class Batcher:
             "logs": _Queue(self._config),
         }
         self._running: set[asyncio.Task[None]] = set()
-        self._committing: list[Sequence[_Entry]] = []
+        self._committing: list[_Batch] = []  # the oldest first
         self._is_draining = False
         self._trouble, self._trouble_at = "", float("-inf")
         self._counters.gauge("tollway_queue_bytes", lambda: self.queued_bytes)
@@ -133,8 +138,10 @@ class Batcher:
         Forgotten after some seconds without an attempt: else a process that nobody sends to, since
         it is not ready, would never find out that the cause is gone.
         """
-        is_recent = self._loop.time() - self._trouble_at < _TROUBLE_S
-        return self._trouble if is_recent else ""
+        now = self._loop.time()
+        if self._committing and (age_s := now - self._committing[0].started_at) > _TROUBLE_S:
+            return f"a commit has been running for {age_s:.0f} s; the store is stuck or very slow"
+        return self._trouble if now - self._trouble_at < _TROUBLE_S else ""
 
     async def submit(
         self, signal: Signal, body: bytes, project: str = "", *, is_replay: bool = False
@@ -169,8 +176,8 @@ class Batcher:
         while self._running and (left_s := end - self._loop.time()) > 0:
             await asyncio.wait(self._running, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         self._refuse_queued()
-        for entries in self._committing:
-            for entry in entries:
+        for batch in self._committing:
+            for entry in batch.entries:
                 entry.fail(_stopped())
 
     async def close(self) -> None:
@@ -196,22 +203,22 @@ class Batcher:
                 queue.timer = self._loop.call_later(wait_s, self._consider, signal)
                 return
             queue.pace.started(self._loop.time())
-            entries = queue.take()
-            self._committing.append(entries)
-            task = self._loop.create_task(self._run(signal, queue, entries))
+            batch = _Batch(self._loop.time(), queue.take())
+            self._committing.append(batch)
+            task = self._loop.create_task(self._run(signal, queue, batch))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    async def _run(self, signal: Signal, queue: _Queue, entries: Sequence[_Entry]) -> None:
+    async def _run(self, signal: Signal, queue: _Queue, batch: _Batch) -> None:
+        started, entries = batch
         deliveries = [entry.delivery for entry in entries]
         size = sum(len(delivery.body) for delivery in deliveries)
-        started = self._loop.time()
         try:
             outcomes = await self._loop.run_in_executor(
                 self._threads, self._commit.store, signal, deliveries
             )
         finally:
-            self._committing.remove(entries)
+            self._committing.remove(batch)
             now = self._loop.time()
             queue.pace.finished(now, now - started, len(entries), size, len(queue))
         self._answer(queue, entries, outcomes)

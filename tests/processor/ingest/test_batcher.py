@@ -234,6 +234,28 @@ async def test_trouble_of_the_store_is_told_until_a_commit_succeeds(make, record
     assert batcher.trouble == ""
 
 
+async def test_commit_that_does_not_end_is_trouble(make, recording_store, monkeypatch):
+    release = threading.Event()
+
+    def hang(bodies: list[bytes]) -> list[Refusal]:
+        assert release.wait(30)
+        return []
+
+    batcher = make()
+    recording_store.verdict = hang
+    (answer,) = submit(batcher, b"a")
+    task = asyncio.ensure_future(answer)
+    await asyncio.sleep(0)
+    assert batcher.trouble == ""
+    monkeypatch.setattr("tollway_processor.ingest.batcher._TROUBLE_S", 0.0)
+    try:
+        assert "a commit has been running" in batcher.trouble
+    finally:
+        release.set()
+    await task
+    assert batcher.trouble == ""
+
+
 async def test_request_that_always_exhausts_the_store_ends_up_alone(make, recording_store):
     def verdict(bodies: list[bytes]) -> list[Refusal]:
         if b"huge" in bodies:
