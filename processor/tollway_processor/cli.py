@@ -10,9 +10,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from tollway_processor.commands.derived_arguments import add_ask, add_rebuild
 from tollway_processor.errors import MissingExtraError, TollwayError, UsageError
 
 _DESCRIPTION = "What each LLM route costs per trace, and whether a cheaper one is quietly worse."
@@ -89,6 +91,7 @@ def _parser() -> _Parser:
     _add_serving(commands)
     _add_operating(commands)
     _add_reading(commands)
+    _add_derived(commands)
     _add_gate(commands)
     _add_demo(commands)
     return parser
@@ -220,6 +223,12 @@ def _add_reading(commands: argparse._SubParsersAction[_Parser]) -> None:
         parser.add_argument("--since", metavar="SPAN", help="for instance 24h or 7d (default all)")
 
 
+def _add_derived(commands: argparse._SubParsersAction[_Parser]) -> None:
+    add = partial(_command, commands)
+    _add_store(add_ask(add, _ask))
+    _add_store(add_rebuild(add, _rebuild))
+
+
 def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
     gate = _command(
         commands,
@@ -309,6 +318,18 @@ def _signals(given: argparse.Namespace) -> int:
     from tollway_processor.commands.signals import run_signals
 
     return run_signals(_config(given), given.route, given.all, given.format, given.watch)
+
+
+def _ask(given: argparse.Namespace) -> int:
+    from tollway_processor.commands.ask import run_ask
+
+    return run_ask(_config(given), given.question, given.param, given.format)
+
+
+def _rebuild(given: argparse.Namespace) -> int:
+    from tollway_processor.commands.rebuild import run_rebuild
+
+    return run_rebuild(_config(given), given.first, given.last)
 
 
 def _gate(given: argparse.Namespace) -> int:

@@ -1,5 +1,7 @@
 -- What does a trace cost, by route and variant?
--- Parameters: since_s (s since 1970, UTC), route (empty for all).
+-- Parameters:
+--   since = 7d: how far back, such as 90m, 24h, 7d; all for everything
+--   route = : one route, empty for all
 -- Result: route, variant, traces, calls, cost_usd (USD), mean_cost_usd (USD a priced trace),
 -- unpriced_calls (calls that cost_usd lacks).
 SELECT route, variant, count() AS traces, sum(t.calls) AS calls, sum(t.cost_usd) AS cost_usd,

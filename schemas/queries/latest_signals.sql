@@ -1,5 +1,6 @@
 -- What got cheaper, what got worse, where, how sure?
--- Parameters: route (empty for all).
+-- Parameters:
+--   route = : one route, empty for all
 -- Result: the newest row of each signal, alarms and regressions first; see route_signals.
 SELECT *
 FROM latest_route_signals

@@ -1,5 +1,7 @@
 -- How does each route do, by cohort and variant?
--- Parameters: since_s (s since 1970, UTC; taken to the hour), route (empty for all).
+-- Parameters:
+--   since = 7d: how far back, such as 24h, 7d, taken to the hour; all for everything
+--   route = : one route, empty for all
 -- Result: route, cohort, variant, traces, sessions, calls, tool_calls, errors (traces with a failed
 -- call), error_rate (0 to 1), mean_cost_usd (USD a trace), p50_ms, p95_ms, p99_ms (trace duration),
 -- unpriced_calls.
