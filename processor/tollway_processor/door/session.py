@@ -95,6 +95,7 @@ _OPEN_SETTINGS = re.compile(
     r"|(read|result|set|sort|timeout|transfer)_overflow_mode|(except|intersect|union)_default_mode"
     r"|bool_(true|false)_representation|count_distinct_implementation|extremes|final|limit|offset"
     r"|(force|ignore)_data_skipping_indices|session_timezone|transform_null_in"
+    r"|do_not_merge_across_partitions_select_final"
 )
 _CLOSED_SETTINGS = re.compile(
     r".*(_ai_|_disk|_file|_for_all_users|_for_user|_log|_page_cache|_share_|_streaming|azure|database"
