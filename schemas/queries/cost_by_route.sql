@@ -5,7 +5,7 @@
 -- Result: route, variant, traces, calls, cost_usd (USD), mean_cost_usd (USD a priced trace),
 -- unpriced_calls (calls that cost_usd lacks).
 SELECT route, variant, count() AS traces, sum(t.calls) AS calls, sum(t.cost_usd) AS cost_usd,
-       avg(t.cost_usd) AS mean_cost_usd, sum(t.unpriced_calls) AS unpriced_calls
+       sum(t.cost_usd) / nullIf(count(t.cost_usd), 0) AS mean_cost_usd, sum(t.unpriced_calls) AS unpriced_calls
 FROM traces AS t FINAL
 WHERE started_at >= toDateTime({since_s:UInt32}, 'UTC') AND ({route:String} = '' OR route = {route:String})
 GROUP BY route, variant

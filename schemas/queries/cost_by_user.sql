@@ -7,7 +7,7 @@
 -- mean_cost_usd (USD a priced trace).
 SELECT user_id, count() AS traces, uniqExact(session_id) AS sessions, sum(t.calls) AS calls,
        sum(t.input_tokens) AS input_tokens, sum(t.output_tokens) AS output_tokens,
-       sum(t.cost_usd) AS cost_usd, avg(t.cost_usd) AS mean_cost_usd
+       sum(t.cost_usd) AS cost_usd, sum(t.cost_usd) / nullIf(count(t.cost_usd), 0) AS mean_cost_usd
 FROM traces AS t FINAL
 WHERE started_at >= toDateTime({since_s:UInt32}, 'UTC') AND user_id != ''
     AND ({route:String} = '' OR route = {route:String})

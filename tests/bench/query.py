@@ -98,10 +98,10 @@ def _report(store: EmbeddedStore, given: argparse.Namespace) -> None:
     print("|---|---|---|---|---|---|---|")
     for title, name, parameters, peer in tables.questions():
         asked = Question.named(name)
-        times = list(_times(store, asked.sql, [_bound(asked, parameters, id) for id in ids]))
+        times = list(_times(store, asked.sql, [_bound(asked, parameters, each) for each in ids]))
         if not given.no_peer:
             since_s = int(time.time()) - int(parameters.get("since", "7d")[:-1]) * 86_400
-            times += _times(store, peer, [{"trace": id, "since_s": since_s} for id in ids])
+            times += _times(store, peer, [{"trace": each, "since_s": since_s} for each in ids])
         print(f"| {title} | {' | '.join(f'{ms:,.0f}' for ms in times)} |", flush=True)
     for title, names in (("Tollway", tables.TOLLWAY_NAMES), ("Collector", tables.COLLECTOR_NAMES)):
         (size,) = store.rows(SIZES, {"tables": names})
