@@ -72,7 +72,6 @@ def _given() -> argparse.Namespace:
 
 def _load(folder: Path, spans: int, days: int, has_peer: bool) -> None:
     store = EmbeddedStore(folder, engine=LOAD)
-    rollup = Rollup(store)
     per_day = spans // days // tables.SPANS_A_TRACE
     first_day = int(time.time()) // 86_400 - days
     names = list(tables.TOLLWAY) + (list(tables.COLLECTOR) if has_peer else [])
@@ -84,7 +83,6 @@ def _load(folder: Path, spans: int, days: int, has_peer: bool) -> None:
         started = time.monotonic()
         for name in names:
             store.command(tables.statement(name), at)
-        rollup.run()  # route_stats, from traces, as ever
         print(f"day {day + 1} of {days}: {time.monotonic() - started:.1f} s", flush=True)
     store.close()
 

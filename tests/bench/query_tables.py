@@ -72,10 +72,17 @@ SELECT
 FROM spans AS s WHERE toDate(started_at) = toDate({day:UInt32})
 GROUP BY trace_id
 """,
-    "touched_routes": """
-INSERT INTO touched_routes
-SELECT DISTINCT now64(9), toStartOfHour(started_at), route, cohort, variant
-FROM traces WHERE toDate(started_at) = toDate({day:UInt32})
+    "route_stats": """
+INSERT INTO route_stats (
+    bucket, route, cohort, variant, traces, sessions, calls, tool_calls, errors, input_tokens, output_tokens, cost_usd,
+    latency_sketch, ttft_sketch, computed_at)
+SELECT
+    toStartOfHour(started_at) AS bucket, route, cohort, variant, count(), uniqExact(session_id), sum(t.calls),
+    sum(t.tool_calls), countIf(t.errors > 0), sum(t.input_tokens), sum(t.output_tokens), sum(ifNull(t.cost_usd, 0)),
+    quantilesDDState(0.01, 0.5, 0.95, 0.99)(duration_ns / 1e6),
+    quantilesDDStateIf(0.01, 0.5, 0.95, 0.99)(ifNull(ttft_ns, 0) / 1e6, isNotNull(ttft_ns)), now64(9)
+FROM traces AS t WHERE toDate(started_at) = toDate({day:UInt32})
+GROUP BY bucket, route, cohort, variant
 """,
 }
 
