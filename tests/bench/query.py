@@ -78,12 +78,14 @@ def _load(folder: Path, spans: int, days: int, has_peer: bool) -> None:
     if has_peer:
         for statement in tables.COLLECTOR_TABLES:
             store.command(statement)
-    for day in range(days):
-        at = {"day": first_day + day, "first": day * per_day, "traces": per_day}
+    for ahead in range(days):
         started = time.monotonic()
         for name in names:
-            store.command(tables.statement(name), at)
-        print(f"day {day + 1} of {days}: {time.monotonic() - started:.1f} s", flush=True)
+            sql, is_copy = tables.again(name) if ahead else (tables.statement(name), False)
+            day = {"day": first_day + (0 if is_copy else ahead)}
+            more = {"ahead": ahead} if is_copy else {"first": 0, "traces": per_day}
+            store.command(sql, day | more)
+        print(f"day {ahead + 1} of {days}: {time.monotonic() - started:.1f} s", flush=True)
     store.close()
 
 
