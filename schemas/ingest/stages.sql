@@ -106,9 +106,9 @@ FROM score_stage
 WHERE refusal != '';
 
 CREATE MATERIALIZED VIEW span_stage_to_unpriced_models TO unpriced_models AS
-SELECT DISTINCT lower(provider) AS provider, lower(arrayJoin([request_model, response_model])) AS model, ingested_at AS seen_at
+SELECT DISTINCT lower(provider) AS provider, lower(response_model) AS model, lower(request_model) AS request_model, ingested_at AS seen_at
 FROM span_stage
-WHERE refusal = '' AND model != '' AND cost_status = 'unpriced';
+WHERE refusal = '' AND cost_status = 'unpriced';
 
 -- What the roll-up wants to know of messages, taken while they are in memory. Characters beyond
 -- ASCII are told by their extra bytes, or by JSON's \u escapes beyond Latin-1.

@@ -23,17 +23,17 @@ SELECT
     audio_input_tokens, audio_output_tokens, cache_write_1h_tokens, usage, finish_reasons, tool_name, tool_call_id, tool_names,
     tool_call_count, ttft_ns, latency_ns, session_id, user_id, pair_id, shadow, agent, node,
     endpoint, retries, is_fallback,
-    cost_usd, cost_status, price_id, priced_as,
+    @price_cost,
     resource, attributes, scope_name, scope_version, event_times, event_names, event_attributes,
     link_trace_ids, link_span_ids, ingested_at, system_instructions, input_messages,
     output_messages, tool_definitions, tool_arguments, tool_result, request_index, refusal,
     is_score_carrier
 FROM
 (
-    -- 5. price: a call's model and tier pick a row of rates; its length picks the half of the row
+    -- 5. rates of the call's model; its price is in the SELECT above
     SELECT
         *,
-        @pricing
+        @price_rates
     FROM
     (
         -- 4. columns: each is the first of its attributes that the span carries

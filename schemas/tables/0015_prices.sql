@@ -49,3 +49,7 @@ ALTER TABLE prices
         AND (isNull(cache_read_usd_per_token) OR (cache_read_usd_per_token > 0 AND cache_read_usd_per_token <= 10))
         AND (isNull(cache_write_usd_per_token) OR (cache_write_usd_per_token > 0 AND cache_write_usd_per_token <= 10))),
     ADD CONSTRAINT IF NOT EXISTS a_user_row_ends_after_it_begins CHECK valid_from <= valid_to AND day_from_s < day_until_s AND day_until_s <= 86400;
+
+ALTER TABLE unpriced_models
+    ADD COLUMN IF NOT EXISTS request_model String COMMENT 'model asked for, lowercase',
+    MODIFY ORDER BY (provider, model, request_model);

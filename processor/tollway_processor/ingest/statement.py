@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tollway_processor import schema_files
 from tollway_processor.errors import StoreError
+from tollway_processor.pricing import layers
 
 SLOTS = 32  # codes of one column: code = column * SLOTS + precedence
 # Columns that hold what a model was told and said; their values may be longer than others.
@@ -102,7 +103,7 @@ def render(signal: str, proto_path: str, *, is_large: bool = False) -> Statement
     Only the `is_large` one cuts and drops attributes over the limits.
     """
     sql = schema_files.text(f"ingest/{signal}.sql")
-    sql = sql.replace("@pricing", schema_files.text("ingest/pricing.sql"))
+    sql = layers.expand(sql)
     sql = (_LINE_IF_SMALL if is_large else _LINE_IF_LARGE).sub("", sql)
     sql = sql.replace("@attributes", _ATTRIBUTES).replace("@proto", proto_path)
     hot = [c.number for c in columns().values() if c.kind != "prefix"]

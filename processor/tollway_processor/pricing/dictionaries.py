@@ -5,18 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 
-from tollway_processor.pricing.lookup import (
-    MODEL_COLUMNS,
-    RATE_COLUMNS,
-    Cells,
-    Digits,
-    Learned,
-    Lookup,
-)
+from tollway_processor.pricing.lookup import COLUMNS, Cells, Digits, Learned, Lookup, Name
 from tollway_processor.pricing.row import PriceRow
 from tollway_processor.store.engine import Engine
-
-Name = tuple[str, str]  # provider and model as told, lowercase
 
 
 class Dictionaries:
@@ -31,36 +22,45 @@ class Dictionaries:
         """Replace all prices; the names seen so far are looked up anew."""
         with self._growing:
             seen = self.lookup.names
-            lookup = Lookup(rows, user_map)
+            lookup = Lookup(rows, user_map, first=self.lookup.next)
             learned = lookup.learn(seen)
-            for table in ("codec.model_rows", "codec.rate_rows"):
-                self._engine.query(f"TRUNCATE TABLE {table}")
+            for table in COLUMNS:
+                self._engine.query(f"TRUNCATE TABLE codec.{table}_rows")
             self._add(learned)
             self._reload()
             self.lookup = lookup
 
-    def learn(self, names: Iterable[Name]) -> bool:
-        """Learn told names; return whether any of them has a price.
+    @property
+    def charges_by_the_call(self) -> bool:
+        """Whether some row charges calls that told no usage."""
+        return self.lookup.charges_by_the_call
+
+    def learn(self, names: Iterable[Name], *, only_new: bool = False) -> bool:
+        """Learn told names; return whether any of them (of the new ones) has a price.
 
         True means that calls priced before this should be priced once more.
         """
         told = list(names)
+        if not told:
+            return False
         with self._growing:
             learned = self.lookup.learn(told)
-            if learned.models:
+            if learned["model"]:
                 self._add(learned)
                 self._reload()
+            if only_new:
+                return bool(learned["model"])
             # Another batch may have learned them after this one was decoded.
-            return bool(learned.models) or any(self.lookup.knows(name) for name in told)
+            return any(self.lookup.knows(name) for name in told)
 
     def _add(self, learned: Learned) -> None:
-        self._insert("codec.rate_rows", RATE_COLUMNS, learned.rates)
-        self._insert("codec.model_rows", MODEL_COLUMNS, learned.models)
+        for table, columns in COLUMNS.items():
+            self._insert(f"codec.{table}_rows", columns, learned[table])
 
     def _reload(self) -> None:
-        # The rates first: a model must not point to a schedule that is not there yet.
-        self._engine.query("SYSTEM RELOAD DICTIONARY codec.rates")
-        self._engine.query("SYSTEM RELOAD DICTIONARY codec.models")
+        # The other way round: a name must not point to what is not there yet.
+        for table in reversed(COLUMNS):
+            self._engine.query(f"SYSTEM RELOAD DICTIONARY codec.{table}s")
 
     def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Cells]) -> None:
         if rows:

@@ -13,7 +13,9 @@ from datetime import date, timedelta
 from tollway_processor.pricing.row import DAY_S, DEFAULT_TIER, Charge, PriceRow
 
 _DAY = timedelta(days=1)
-STEPS = 64  # most lengths of the prompt in one schedule: cell = time of day * STEPS + step
+STEPS = 128  # most lengths of the prompt in one schedule: cell = time of day * STEPS + step
+TIERS = 64  # most tiers in one schedule
+SLOTS = 128  # most times of the day in one schedule
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def is_by_the_call(row: PriceRow) -> bool:
 class Schedule:
     """All stretches of the same rows, and where its cells begin."""
 
-    tiers: tuple[str, ...]
+    tiers: tuple[str, ...]  # besides the default
     seconds: tuple[int, ...]  # of the day, at which another price may begin
     lengths: tuple[int, ...]  # input tokens above which another price may begin
     stretches: tuple[Stretch, ...]
@@ -69,12 +71,12 @@ class Schedule:
 
 def schedule(rows: Sequence[PriceRow]) -> Schedule:
     """Return the schedule of rows in rising strength, as matching.py gives them."""
-    tiers = sorted({DEFAULT_TIER} | {row.tier for row in rows})
+    tiers = sorted({row.tier for row in rows} - {DEFAULT_TIER})[: TIERS - 1]
     bounds = {row.day_from_s for row in rows} | {row.day_until_s for row in rows}
-    seconds = sorted(bounds - {0, DAY_S})
+    seconds = sorted(bounds - {0, DAY_S})[: SLOTS - 1]
     lengths = sorted({row.above_input_tokens for row in rows} - {0})[: STEPS - 1]
     stretches: list[Stretch] = []
-    for tier in tiers:
+    for tier in (DEFAULT_TIER, *tiers):
         told = [row for row in rows if row.tier in (tier, DEFAULT_TIER)]
         for slot, second in enumerate((0, *seconds)):
             for step, length in enumerate((0, *lengths)):

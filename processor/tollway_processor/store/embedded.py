@@ -14,6 +14,7 @@ from tollway_processor.errors import StoreError
 from tollway_processor.ingest import envelope
 from tollway_processor.ingest.codec import Codec, Window
 from tollway_processor.pricing import table as price_table
+from tollway_processor.pricing.lookup import names_of
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
 from tollway_processor.store.config import EngineConfig
 from tollway_processor.store.damage import Damage
@@ -33,9 +34,16 @@ GROUP BY request_index, reason
 ORDER BY request_index, reason
 """
 UNPRICED = """
-SELECT provider, model
+SELECT provider, model, request_model
 FROM unpriced_models
 WHERE seen_at = fromUnixTimestamp64Nano({ingested_at_ns:Int64}, 'UTC')
+"""
+WITHOUT_USAGE = """
+SELECT DISTINCT lower(provider) AS provider, lower(response_model) AS model,
+    lower(request_model) AS request_model
+FROM spans
+WHERE ingested_at = fromUnixTimestamp64Nano({ingested_at_ns:Int64}, 'UTC')
+    AND cost_status = 'no_usage'
 """
 
 
@@ -138,10 +146,12 @@ class EmbeddedStore:
             raise undecodable(error) from error
 
     def _learned(self, ingested_at_ns: int) -> bool:
-        rows = self.rows(UNPRICED, {"ingested_at_ns": ingested_at_ns})
-        return bool(rows) and self.codec.prices.learn(
-            (str(r["provider"]), str(r["model"])) for r in rows
-        )
+        at = {"ingested_at_ns": ingested_at_ns}
+        is_news = self.codec.prices.learn(names_of(self.rows(UNPRICED, at)))
+        if self.codec.prices.charges_by_the_call:
+            silent = names_of(self.rows(WITHOUT_USAGE, at))
+            is_news |= self.codec.prices.learn(silent, only_new=True)
+        return is_news
 
     @property
     def damage(self) -> str:

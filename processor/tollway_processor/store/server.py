@@ -18,6 +18,7 @@ from tollway_processor.errors import StoreError, UsageError
 from tollway_processor.ingest import envelope
 from tollway_processor.ingest.codec import Codec, Window
 from tollway_processor.pricing import table as price_table
+from tollway_processor.pricing.lookup import names_of
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
 from tollway_processor.store.clock import NOW, ServerClock
 from tollway_processor.store.config import EngineConfig, ServerConfig
@@ -35,11 +36,11 @@ WHERE refusal != ''
 GROUP BY request_index, refusal
 ORDER BY request_index, refusal
 """
-_UNPRICED = """
-SELECT DISTINCT lower(provider) AS provider,
-    lower(arrayJoin([request_model, response_model])) AS model
+_NAMES = """
+SELECT DISTINCT lower(provider) AS provider, lower(response_model) AS model,
+    lower(request_model) AS request_model
 FROM block
-WHERE cost_status = 'unpriced' AND refusal = '' AND model != ''
+WHERE cost_status = {status:String} AND refusal = ''
 """
 
 
@@ -177,10 +178,13 @@ class ServerStore:
             raise undecodable(error) from error
 
     def _learned(self, session: Any) -> bool:
-        names = _decoded(run(session, _UNPRICED, None, "JSON"))
-        return bool(names) and self.codec.prices.learn(
-            [(row["provider"], row["model"]) for row in names]
-        )
+        prices = self.codec.prices
+        unpriced = _decoded(run(session, _NAMES, {"status": "unpriced"}, "JSON"))
+        is_news = prices.learn(names_of(unpriced))
+        if prices.charges_by_the_call:
+            silent = _decoded(run(session, _NAMES, {"status": "no_usage"}, "JSON"))
+            is_news |= prices.learn(names_of(silent), only_new=True)
+        return is_news
 
     def now_ns(self) -> int:
         """See Store.now_ns."""

@@ -12,8 +12,7 @@ from genai_prices import Usage, data
 from genai_prices.data_units import unit_data
 from genai_prices.types import ModelInfo, Provider
 
-from tollway_processor import schema_files
-from tollway_processor.pricing import book
+from tollway_processor.pricing import book, layers
 
 PLAIN = {"input_tokens": 1234, "output_tokens": 567}
 SHAPES = [
@@ -112,13 +111,15 @@ def priced(store):
         "* EXCEPT (cost_usd, cost_status, price_id, priced_as) FROM spans"
     )
     everything = list(questions())
-    store.codec.prices.learn({(q[0].id, q[1].id.lower()) for q in everything})
+    store.codec.prices.learn({(q[0].id, "", q[1].id.lower()) for q in everything})
     text = "\n".join(asked(n, q) for n, q in enumerate(everything)).encode()
     columns = {"number", "provider", "request_model", "service_tier", "started_at", "usage"}
     store.insert_block("asked", sorted(columns | set(COLUMNS.values())), "JSONEachRow", text)
-    pricing = schema_files.text("ingest/pricing.sql")
-    sql = f"SELECT number, cost_usd, price_id FROM (SELECT number, {pricing} FROM asked)"
-    return everything, store.rows(f"{sql} ORDER BY number")
+    sql = layers.expand(
+        "SELECT number, cost_usd, price_id FROM (SELECT number, @price_cost FROM "
+        "(SELECT *, @price_rates FROM asked)) ORDER BY number"
+    )
+    return everything, store.rows(sql)
 
 
 def test_every_model_costs_what_genai_prices_says_to_the_last_digit(priced):
