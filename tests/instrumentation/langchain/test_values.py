@@ -90,9 +90,9 @@ def test_an_object_that_cannot_be_read_is_named(
         def __getattr__(self, name: str) -> Any:
             raise RuntimeError("outside of a request")
 
-    proxy = Proxy()
-    passed = RunnableLambda(lambda _: proxy) | RunnableLambda(lambda it: it, name="same")
-    assert passed.invoke("x") is proxy
+    made = [Proxy()]
+    passed = RunnableLambda(lambda _: made[0]) | RunnableLambda(lambda it: it, name="same")
+    assert passed.invoke("x") is made[0]
     said = traced_all.named("chain same").attributes
     assert said[attr.INPUT_VALUE] == said[attr.OUTPUT_VALUE] == "<unreadable Proxy>"
     assert caplog.text.count("could not record") == 1
