@@ -29,9 +29,7 @@ def run_rebuild(config: Config, first: str | None, last: str | None) -> int:
             routes.update(done.routes)
             days += 1
             print(f"{done.day}: {len(done.routes)} routes", file=sys.stderr, flush=True)
-        Evaluator(
-            store, baselines=config.signals.baselines, window_days=config.signals.window_days
-        ).run(sorted(routes))
+        Evaluator(store, config.signals).run(sorted(routes))
     finally:
         store.close()
     took_s = time.monotonic() - started_s
