@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_AS_THEY_ARE = frozenset({str, int, float, bool})
+_AS_THEY_ARE = frozenset({str, int, float, bool, tuple})
+_IN_TUPLES = frozenset({str})
 _TRIED: dict[type, bool] = {}
 _MAX_TRIED = 64
 
@@ -23,9 +24,14 @@ def write(span: Any, attributes: Mapping[str, Any]) -> bool:
     kind = span.__class__
     if not (_TRIED[kind] if kind in _TRIED else _try(kind)):
         return False
-    for value in attributes.values():
-        is_kept = value.__class__ in _AS_THEY_ARE
-        if not is_kept and not (value.__class__ is tuple and _are_strings(value)):
+    values = list(attributes.values())
+    kinds = list(map(type, values))  # one pass in C: a loop over fifteen values took 200 bytecodes
+    if not _AS_THEY_ARE.issuperset(kinds):
+        return False
+    at = -1
+    for _ in range(kinds.count(tuple)):
+        at = kinds.index(tuple, at + 1)
+        if not _IN_TUPLES.issuperset(map(type, values[at])):
             return False
     with span._lock:
         return span._end_time is None and _put(span._attributes, attributes)
@@ -40,13 +46,6 @@ def _put(bounded: Any, attributes: Mapping[str, Any]) -> bool:
             return False
         kept.update(attributes)
         return True
-
-
-def _are_strings(values: tuple[Any, ...]) -> bool:
-    for value in values:  # noqa: SIM110 - `all` would make a generator at each call
-        if value.__class__ is not str:
-            return False
-    return True
 
 
 def _try(kind: type) -> bool:
