@@ -314,14 +314,17 @@ def profile(rounds: int, clock: str) -> None:
         ("stream", True, floor.streamed),
         ("unrecorded", False, floor.unrecorded),
     )
-    print(f"Added per call, median µs ({clock} clock); each line has all of the ones above it,")
-    print("but for a stream's: its span and its watching are told apart.")
+    print(f"Added per call: median µs ({clock} clock), and bytecodes, which no other load changes.")
+    print("Each line has all of the ones above it; a stream's span and watching are told apart.")
     for name, is_recording, ways in kinds:
         one = floor.Floor(SyncAPIClient, jobs[name], lambda on=is_recording: _provider(on))
-        took = one.measure(ways(one), rounds, CALLS[name], clock_ns)
-        print(f"\n{name} (target {TARGETS[name]})")
+        steps = ways(one)
+        took = one.measure(steps, rounds, CALLS[name], clock_ns)
+        alone = one.bytecodes(one.as_it_is())
+        print(f"\n{name} (target {TARGETS[name]} µs)")
         for step, added_us in took.items():
-            print(f"  {step:<44}{added_us:>8.0f}")
+            added = one.bytecodes(steps[step]) - alone
+            print(f"  {step:<44}{added_us:>8.0f}{added:>10,}")
 
 
 def main() -> None:
