@@ -62,10 +62,10 @@ class Run:
 
     def enter(self, context: Context, span: Span | None = None) -> None:
         """Make the context of the code inside the run, from the one it was started in."""
-        if span is None:
-            self.context = Context(context, **{RUN_KEY: self})
-        else:
-            self.context = Context(context, **{RUN_KEY: self, _SPAN_KEY: span})
+        values = {**context, RUN_KEY: self}
+        if span is not None:
+            values[_SPAN_KEY] = span
+        self.context = Context(values)
 
     def last_attributes(self, name: str | None, value: Any) -> dict[str, Any]:
         """Return what is set on the span as it ends: its input, and one more where it is known."""

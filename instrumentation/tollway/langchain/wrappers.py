@@ -77,7 +77,10 @@ class Wrappers:
                 if callback is not None and run_id is not None:
                     run = callback.runs.get(run_id)
                     if run is not None:
-                        _enter_body(run, run_id, config)
+                        if config.get("configurable") or current_attempt.get() is not None:
+                            _note_body(run, run_id, config)
+                        if otel_context.get_current().get(RUN_KEY) is not run:
+                            otel_context.attach(run.context)
             except Exception as exc:  # noqa: BLE001 - nothing of ours may reach the app
                 swallow("langchain body", exc)
             return result
@@ -238,7 +241,8 @@ class Wrappers:
                 callback.cut_off(run_id, error)
 
 
-def _enter_body(run: Run, run_id: UUID, config: Mapping[str, Any]) -> None:
+def _note_body(run: Run, run_id: UUID, config: Mapping[str, Any]) -> None:
+    """Note what a run's config says that its start did not: its session, a fallback's run."""
     attempt = current_attempt.get()
     if attempt is not None and attempt.run is None:
         attempt.run = run
@@ -247,8 +251,6 @@ def _enter_body(run: Run, run_id: UUID, config: Mapping[str, Any]) -> None:
         labels = fresh(labels_of_configurable(configurable), run.given)
         if labels:
             run.label(labels)
-    if otel_context.get_current().get(RUN_KEY) is not run:
-        otel_context.attach(run.context)
 
 
 def _stream_scope(model: Any, args: _Args, kwargs: _Kwargs) -> Scope:
