@@ -18,6 +18,8 @@ LogFormat = Literal["text", "json"]
 
 _PERIOD_S = 10.0
 _MOST_PLACES = 1000
+# They warn of each try to reach a server; the store says once what came of it.
+_TOLD_BETTER = ("clickhouse_connect", "urllib3", "urllib3.connectionpool")
 
 
 class OncePerPlace(logging.Filter):
@@ -91,6 +93,8 @@ def set_up(format: LogFormat, stream: TextIO | None = None) -> None:
     handler.addFilter(OncePerPlace())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)
+    for library in _TOLD_BETTER:
+        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def _time(record: logging.LogRecord) -> str:

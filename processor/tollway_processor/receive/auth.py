@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tollway_processor.errors import TollwayError, UsageError
 from tollway_processor.receive.limits import TokenConfig
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 5.0  # between two looks at the files' times
 
 
 class UnauthenticatedError(TollwayError):
@@ -19,6 +25,9 @@ class Tokens:
     """The tokens that may send; none at all lets everybody send, under no project."""
 
     def __init__(self, project_by_token: Mapping[str, str]) -> None:
+        self._replace(project_by_token)
+
+    def _replace(self, project_by_token: Mapping[str, str]) -> None:
         # Digests have one length, so the comparison's time says nothing about the token's.
         self._projects = [(_digest(token), name) for token, name in project_by_token.items()]
 
@@ -46,8 +55,62 @@ class Tokens:
         return found
 
 
+class FileTokens(Tokens):
+    """Tokens of the configuration that follow their files: what is written there counts in seconds.
+
+    A file that cannot be read any more changes nothing, and is logged: rotating a secret must not
+    lock everybody out in between.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[TokenConfig],
+        environ: Mapping[str, str],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._configs, self._environ, self._monotonic = configs, environ, monotonic
+        self._files = [Path(config.token_file) for config in configs if config.token_file]
+        self._versions = self._stat()
+        self._look_at = monotonic() + _LOOK_S
+        super().__init__(_projects(configs, environ))
+
+    def project(self, authorization: str | None) -> str:
+        """See Tokens.project."""
+        if self._files and self._monotonic() >= self._look_at:
+            self._look()
+        return super().project(authorization)
+
+    def _look(self) -> None:
+        self._look_at = self._monotonic() + _LOOK_S
+        versions = self._stat()
+        if versions == self._versions:
+            return
+        try:
+            self._replace(_projects(self._configs, self._environ))
+        except UsageError as error:
+            logger.warning("the tokens stay as they are: %s", error)
+            return
+        self._versions = versions
+        logger.info("the tokens were read again from their files")
+
+    def _stat(self) -> list[tuple[int, int, int]]:
+        return [_version(file) for file in self._files]
+
+
+def _version(file: Path) -> tuple[int, int, int]:
+    try:
+        told = file.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (told.st_mtime_ns, told.st_size, told.st_ino)
+
+
 def load_tokens(configs: Sequence[TokenConfig], environ: Mapping[str, str]) -> Tokens:
     """Read each token from the config, its file or `environ`; raises UsageError naming the key."""
+    return FileTokens(configs, environ)
+
+
+def _projects(configs: Sequence[TokenConfig], environ: Mapping[str, str]) -> dict[str, str]:
     projects: dict[str, str] = {}
     for index, config in enumerate(configs):
         key = f"receive.tokens[{index}]"
@@ -55,7 +118,7 @@ def load_tokens(configs: Sequence[TokenConfig], environ: Mapping[str, str]) -> T
         if token in projects:
             raise UsageError(f"{key}: the same token is bound to {projects[token]!r} already")
         projects[token] = config.project
-    return Tokens(projects)
+    return projects
 
 
 def read_token(config: TokenConfig, key: str, environ: Mapping[str, str]) -> str:

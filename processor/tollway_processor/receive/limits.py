@@ -82,7 +82,7 @@ class TokenConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The token itself; better kept out of the file with `token_file` or `token_env`."""
 
     token_file: str = ""
-    """Path of a file whose content, white space stripped, is the token."""
+    """Path of a file whose content, white space stripped, is the token; read again on change."""
 
     token_env: str = ""
     """Name of the environment variable that holds the token."""

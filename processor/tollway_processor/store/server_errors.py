@@ -16,7 +16,6 @@ from tollway_processor.store.engine import RETRYABLE_CODES
 _MENDABLE_CODES = RETRYABLE_CODES | {60, 81, 164, 319, 497, 516, 999}
 _DELAY_S = 2.0
 _CHARACTERS = 300
-_TIMEOUTS = (TimeoutError, urllib3.TimeoutError)
 
 
 class ConnectionLostError(RetryableError):
@@ -40,7 +39,7 @@ def _meaning(error: Exception) -> StoreError | RetryableError:
             return RetryableError(message, delay_s=_DELAY_S)
         return StoreError(message, code=code)
     causes = list(_causes(error))
-    if any(isinstance(cause, _TIMEOUTS) for cause in causes):
+    if any(isinstance(cause, urllib3.ReadTimeoutError) for cause in causes):
         return RetryableError("the ClickHouse server did not answer in time", delay_s=_DELAY_S)
     # The innermost names the fault; the outer ones quote the whole URL.
     told = next((str(cause) for cause in reversed(causes) if str(cause)), type(error).__name__)

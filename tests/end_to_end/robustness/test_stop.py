@@ -12,8 +12,8 @@ import pytest
 async def test_first_signal_drains_and_answers_every_sender(serve, load):
     processor = await asyncio.to_thread(serve)
     senders = load(spans=20)
-    async with senders.on(processor.addresses, http=6, calls=6):
-        await senders.has(lambda: len(senders.acknowledged) >= 20)
+    async with senders.on(processor.addresses, http=32, calls=32):
+        await senders.has(lambda: len(senders.acknowledged) >= 100)
         started = time.monotonic()
         code = await asyncio.to_thread(processor.stop)
         took_s = time.monotonic() - started

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tollway_processor.errors import UsageError
-from tollway_processor.receive.auth import Tokens, UnauthenticatedError, load_tokens
+from tollway_processor.receive.auth import FileTokens, Tokens, UnauthenticatedError, load_tokens
 from tollway_processor.receive.limits import TokenConfig
 
 
@@ -56,3 +56,20 @@ def test_request_without_a_known_token_is_refused(header):
 def test_scheme_is_read_in_any_case_and_no_tokens_let_everybody_in():
     assert Tokens({"s3cret": "a"}).project("BEARER s3cret") == "a"
     assert Tokens({}).project(None) == ""
+
+
+def test_token_follows_its_file_and_stays_while_that_cannot_be_read(tmp_path, caplog):
+    file, now_s = tmp_path / "token", [0.0]
+    file.write_text("first\n")
+    tokens = FileTokens([TokenConfig("a", token_file=str(file))], {}, lambda: now_s[0])
+    assert tokens.project("Bearer first") == "a"
+    for spoil in (lambda: file.write_text("two words"), lambda: file.write_text(""), file.unlink):
+        spoil()
+        now_s[0] += 60
+        assert tokens.project("Bearer first") == "a"
+    assert "the tokens stay as they are" in caplog.text
+    file.write_text("third\n")
+    now_s[0] += 60
+    assert tokens.project("Bearer third") == "a"
+    with pytest.raises(UnauthenticatedError):
+        tokens.project("Bearer first")
