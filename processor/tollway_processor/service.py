@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -172,6 +173,7 @@ async def serve(config: Config, tokens: Tokens, ready: Callable[[Addresses], Non
     longer than it may.
     """
     give_back_large_blocks()
+    _open_files_as_many_as_allowed()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     deadline = threading.Timer(config.batch.drain_s + _STOP_GRACE_S, _end, ["did not stop in time"])
@@ -188,6 +190,18 @@ async def serve(config: Config, tokens: Tokens, ready: Callable[[Addresses], Non
     async with running(config, tokens) as addresses:
         ready(addresses)
         await stopping.wait()
+
+
+def _open_files_as_many_as_allowed() -> None:
+    """Raise the soft limit to the hard one: the usual 1,024 are gone with as many connections.
+
+    The engine would then find no file for a part, and every commit fail.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as error:  # macOS names a hard limit that it does not grant
+        logger.info("the limit of open files stays as it is: %s", error)
 
 
 def _end(why: str) -> None:

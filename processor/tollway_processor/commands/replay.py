@@ -109,6 +109,7 @@ def _sender(config: Config, environment: Mapping[str, str], url: str | None) -> 
         retention_days=config.retention_days,
         limits=config.receive.limits,
         engine=config.engine,
+        server=config.server,
         must_exist=True,
     )
     try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
+import socket
 import subprocess
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -167,6 +170,21 @@ async def test_damage_found_on_reading_is_set_aside_and_the_roll_up_goes_on(
         ),
         "the roll-up going on",
     )
+
+
+def test_more_connections_than_the_usual_limit_of_files_keep_nobody_out(serve):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        processor = serve()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    where = urlsplit(processor.http)
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(socket.create_connection((where.hostname, where.port)))
+        assert processor.post(b"{}", Content_Type="application/json") == (200, "{}")
+        assert processor.get("/readyz")[0] == 200
 
 
 def parts_of_spans(folder):
