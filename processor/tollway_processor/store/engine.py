@@ -35,6 +35,7 @@ _CACHES = {
     "compiled_expression_cache_size": 16 * MIB,
 }
 _MESSAGE_CHARACTERS = 390
+_STATEMENT_SHARE = 2  # one statement may take half of the cap: a roll-up must not starve commits
 _MERGES_SHARE = 3  # merges may take a third of the cap; they start later rather than fail inserts
 _JEMALLOC = "SELECT value FROM system.build_options WHERE name = 'USE_JEMALLOC'"
 _CODE = re.compile(r"Code: (\d+)\.")
@@ -117,6 +118,9 @@ class Engine:
 
     def __init__(self, path: str, *, memory_bytes: int = 320 * MIB) -> None:
         self.path = path
+        self._session_settings = (
+            f"{SESSION_SETTINGS}, max_memory_usage = {memory_bytes // _STATEMENT_SHARE}"
+        )
         self._arguments = urlencode(_server_settings(memory_bytes))
         self._idle: list[Any] = []
         self._busy = 0
@@ -148,7 +152,7 @@ class Engine:
             if connection is None:
                 connection = self._connect()
                 if not fresh:
-                    run(connection, SESSION_SETTINGS, None, "Null")
+                    run(connection, self._session_settings, None, "Null")
             yield connection
         finally:
             with self._state:

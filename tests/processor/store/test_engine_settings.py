@@ -30,9 +30,9 @@ def test_commits_reach_the_disk_unless_switched_off(lonely_folder):
     store.close()
 
 
-def test_memory_has_an_end_and_the_store_goes_on(lonely_folder):
+def test_statement_has_half_of_the_memory_and_the_store_goes_on(lonely_folder):
     store = EmbeddedStore(lonely_folder, engine=EngineConfig(memory_bytes=160 * MIB))
-    with pytest.raises(RetryableError, match=r"maximum: 160\.00 MiB") as caught:
+    with pytest.raises(RetryableError, match=r"maximum: 80\.00 MiB") as caught:
         store.query("SELECT groupArray(number) FROM numbers(100000000)", format="Null")
     assert len(str(caught.value)) < 400
     assert store.rows("SELECT 1 AS one") == [{"one": 1}]
