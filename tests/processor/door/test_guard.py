@@ -63,7 +63,7 @@ READS = [
     "SELECT untuple((1, 2)), (1, 2).*, arrayJoin([1])",
     "SELECT 1 FORMAT JSON",
     "SELECT 1 SETTINGS max_threads = 2, max_execution_time = 5 FORMAT JSON",
-    "SELECT count() FROM numbers(10) SETTINGS max_memory_usage = '1G'",
+    "SELECT count() FROM numbers(10) SETTINGS max_memory_usage = '400M'",
     "EXPLAIN SELECT count() FROM spans",
     "EXPLAIN PIPELINE SELECT count() FROM spans",
     "EXPLAIN indexes = 1 SELECT count() FROM spans WHERE trace_id = 'a'",
