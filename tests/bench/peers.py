@@ -1,7 +1,7 @@
 """Own the peers' environments: one each under .venv-peers/, for the benchmark to run them in.
 
 `python tests/bench/peers.py` installs what is missing; `python tests/bench/instrumentation.py`
-then shows them in its table.
+then shows them in its table. "rotel" is the peer of tests/bench/ingest.py.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     "traceai": ("traceAI-openai", "traceAI-langchain"),
 }
+ALONE = {"rotel": ("rotel==0.0.1a15",)}  # a program: none of COMMON
+
+
+def _wanted(name: str) -> tuple[str, ...]:
+    return ALONE[name] if name in ALONE else (*COMMON, *PACKAGES[name])
 
 
 def install(name: str) -> bool:
@@ -38,13 +43,13 @@ def install(name: str) -> bool:
     python = home / "bin" / "python"
     if not python.exists():
         venv.create(home, with_pip=True)
-    command = [str(python), "-m", "pip", "install", "--quiet", *COMMON, *PACKAGES[name]]
+    command = [str(python), "-m", "pip", "install", "--quiet", *_wanted(name)]
     return subprocess.run(command, check=False).returncode == 0
 
 
 def main() -> int:
     """Install the peers named on the command line, else all."""
-    names = sys.argv[1:] or list(PACKAGES)
+    names = sys.argv[1:] or [*PACKAGES, *ALONE]
     missing = [name for name in names if not install(name)]
     for name in missing:
         print(f"{name}: not installed", file=sys.stderr)
