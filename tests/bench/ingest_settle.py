@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from tollway_processor.store.engine import MIB, Engine
 
+# What the background has merged meanwhile is not merged again.
+_MERGE = "OPTIMIZE TABLE {table} FINAL SETTINGS optimize_skip_merged_partitions = 1"
 _WEIGHTS = """
 SELECT table, sum(rows) AS rows, sum(bytes_on_disk) AS bytes
 FROM system.parts
@@ -45,7 +47,7 @@ def main() -> None:
     engine = Engine(folder, memory_bytes=2048 * MIB)
     started = time.process_time()
     for table in tables:
-        engine.query(f"OPTIMIZE TABLE {table} FINAL", format="Null")
+        engine.query(_MERGE.format(table=table), format="Null")
     cpu_s = time.process_time() - started
     weights = json.loads(engine.query(_WEIGHTS, format="JSON"))["data"]
     engine.close()
