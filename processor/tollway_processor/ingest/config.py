@@ -22,7 +22,7 @@ class BatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     linger_s: float = 0.02
     """Seconds that a busy batch waits at least for the senders which the last commit has just
-    answered; up to a fifth of what that commit took."""
+    answered; up to a third of what that commit took."""
 
     max_bytes: int = 64 * MIB
     """Decoded bytes of a batch; a fuller one is committed at once."""

@@ -7,7 +7,7 @@ from tollway_processor.ingest.config import MIB, BatchConfig
 _LITTLE_BYTES = 1 * MIB  # a commit below this is mostly planning
 _MOST_CREDIT_S = 1.0  # commit time that an idle queue has saved up: a burst of some ten requests
 _MOST_LINGER_S = 1.0
-_LINGER_SHARE = 0.2  # of the last commit's duration
+_LINGER_SHARE = 0.35  # of the last commit's duration
 _PATIENCE_S = 2.0  # a commit that takes longer does not hold up the next one
 _WINDOWS_A_COMMIT = 5  # without credit the window is so many times a little commit's duration
 
