@@ -12,6 +12,7 @@ import msgspec
 from tollway_processor.errors import UsageError
 from tollway_processor.ingest.config import BatchConfig, DeadLetterConfig
 from tollway_processor.logs import LogFormat
+from tollway_processor.pricing.config import PricesConfig, normalised
 from tollway_processor.receive.limits import ReceiveConfig
 from tollway_processor.signals.alerts.config import AlertsConfig
 from tollway_processor.signals.policy import SignalsConfig
@@ -67,6 +68,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sql: SqlConfig = SqlConfig()
     """The SQL door."""
 
+    prices: PricesConfig = PricesConfig()
+    """Your own prices, and what your models are in the price book."""
+
     signals: SignalsConfig = SignalsConfig()
     """Comparisons of variants."""
 
@@ -104,6 +108,8 @@ def load(
     Raises UsageError naming the file, the key and what is wrong.
     """
     tree: dict[str, Any] = {} if path is None else _read(path)
+    if "prices" in tree:
+        tree["prices"] = normalised(tree["prices"])
     for name, key in ENVIRONMENT.items():
         if name in environment:
             _put(tree, key, environment[name])

@@ -1,0 +1,52 @@
+"""The prices that a store prices with now: its table, the configuration's rows, the user's map."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol, runtime_checkable
+
+from tollway_processor.ingest.codec import Codec
+from tollway_processor.pricing import table
+from tollway_processor.pricing.config import PricesConfig, user_rows
+from tollway_processor.store.client import Store
+
+logger = logging.getLogger(__name__)
+_VERSION = "SELECT count() AS n, toString(max(updated_at)) AS newest FROM prices"
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A store that prices calls itself."""
+
+    codec: Codec
+
+
+class CurrentPrices:
+    """Keeps what a store prices with equal to its table, which SQL may change at any time."""
+
+    def __init__(self, store: Store, config: PricesConfig) -> None:
+        self._store = store
+        self._config = config
+        self._seen = ""
+
+    def apply(self) -> int:
+        """Write the configuration's rows into the table and price with it; return rows changed.
+
+        Raises UsageError when a row of the configuration cannot hold.
+        """
+        changed = table.fill(self._store, self._config.price_rows())
+        self.refresh()
+        return changed
+
+    def refresh(self) -> bool:
+        """Take over the table if it has changed since; return whether it had."""
+        version = str(self._store.rows(_VERSION))
+        if version == self._seen:
+            return False
+        rows, faults = user_rows(table.read(self._store))
+        for fault in faults:
+            logger.warning("a row of prices is left out: %s", fault)
+        if isinstance(self._store, Priced):
+            self._store.codec.prices.load(rows, self._config.models)
+        self._seen = version
+        return True
