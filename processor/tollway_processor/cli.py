@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from tollway_processor.commands.derived_arguments import add_ask, add_rebuild
+from tollway_processor.commands.price_arguments import add_price_commands
 from tollway_processor.errors import MissingExtraError, TollwayError, UsageError
 
 _DESCRIPTION = "What each LLM route costs per trace, and whether a cheaper one is quietly worse."
@@ -93,6 +94,7 @@ def _parser() -> _Parser:
     _add_reading(commands)
     _add_derived(commands)
     _add_gate(commands)
+    add_price_commands(commands, _command, _add_store)
     _add_demo(commands)
     return parser
 
@@ -102,7 +104,7 @@ def _command(
     name: str,
     purpose: str,
     example: str,
-    run: Command,
+    run: Command | None,
 ) -> _Parser:
     parser: _Parser = commands.add_parser(
         name,

@@ -22,6 +22,9 @@ from tollway_processor.door.session import Limits as DoorLimits
 from tollway_processor.ingest.batcher import Batcher
 from tollway_processor.ingest.counters import Counters
 from tollway_processor.ingest.dead_letters import DeadLetters
+from tollway_processor.pricing.control import Control
+from tollway_processor.pricing.current import CurrentPrices
+from tollway_processor.pricing.watch import watch
 from tollway_processor.receive.auth import Tokens
 from tollway_processor.receive.grpc import GrpcReceiver
 from tollway_processor.receive.http import HttpReceiver, Readiness
@@ -64,6 +67,8 @@ async def running(config: Config, tokens: Tokens) -> AsyncIterator[Addresses]:
     )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, store.close)
+        prices = CurrentPrices(store, config.prices)
+        await asyncio.to_thread(prices.apply)
         counters = Counters()
         dead_letters = dead_letters_of(config)
         batcher = Batcher(
@@ -85,6 +90,11 @@ async def running(config: Config, tokens: Tokens) -> AsyncIterator[Addresses]:
             store, config, batcher.committed_before_ns, counters, outbox, delivery.wake
         )
         await _start_loop(stack, signals.run)
+        await _start_loop(stack, partial(watch, prices))
+        if isinstance(store, EmbeddedStore):
+            control = Control(store, prices, batcher.stamp)
+            await control.start()
+            stack.push_async_callback(control.stop)
         addresses = await _listen(stack, config, store, batcher, intake, tokens)
         # The receivers stop after that, when every sender has its answer.
         stack.push_async_callback(batcher.drain)

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from tollway_processor.errors import RetryableError, TollwayError
@@ -158,6 +159,10 @@ class Batcher:
         self._queues[signal].put(_Entry(delivery, answer, self._loop.time()))
         self._consider(signal)
         return await answer
+
+    def stamp(self) -> AbstractContextManager[int]:
+        """Lend a stamp (ns) to what else changes spans, so that the roll-up does not miss it."""
+        return self._stamps.next()
 
     def committed_before_ns(self) -> int:
         """Return a stamp below which every batch is committed, or was refused to its senders."""

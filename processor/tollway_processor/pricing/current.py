@@ -26,15 +26,18 @@ class CurrentPrices:
 
     def __init__(self, store: Store, config: PricesConfig) -> None:
         self._store = store
-        self._config = config
+        self.config = config
         self._seen = ""
 
-    def apply(self) -> int:
+    def apply(self, *, is_whole: bool = True) -> int:
         """Write the configuration's rows into the table and price with it; return rows changed.
 
-        Raises UsageError when a row of the configuration cannot hold.
+        Rows of an earlier configuration are withdrawn, unless this one has none and is not the
+        whole (a command that was not told the processor's). Raises UsageError when a row of the
+        configuration cannot hold.
         """
-        changed = table.fill(self._store, self._config.price_rows())
+        rows = self.config.price_rows()
+        changed = table.fill(self._store, rows if rows or is_whole else None)
         self.refresh()
         return changed
 
@@ -47,6 +50,6 @@ class CurrentPrices:
         for fault in faults:
             logger.warning("a row of prices is left out: %s", fault)
         if isinstance(self._store, Priced):
-            self._store.codec.prices.load(rows, self._config.models)
+            self._store.codec.prices.load(rows, self.config.models)
         self._seen = version
         return True

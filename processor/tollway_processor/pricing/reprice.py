@@ -15,7 +15,6 @@ from datetime import date
 from tollway_processor import schema_files
 from tollway_processor.errors import UsageError
 from tollway_processor.pricing import layers, table
-from tollway_processor.pricing.config import PricesConfig
 from tollway_processor.pricing.current import CurrentPrices
 from tollway_processor.pricing.lookup import names_of
 from tollway_processor.pricing.row import FIRST_DAY
@@ -53,7 +52,7 @@ class Progress:
 class Repricer:
     """Reprices one store. `stamp` must be the committing process's own, so that none is missed."""
 
-    def __init__(self, store: Store, prices: PricesConfig, stamp: Stamp) -> None:
+    def __init__(self, store: Store, prices: CurrentPrices, stamp: Stamp) -> None:
         if not isinstance(store, EmbeddedStore):
             raise UsageError("tollway reprice works on an embedded store (chdb:PATH) for now")
         self._store = store
@@ -65,7 +64,7 @@ class Repricer:
 
         May be left at any point: what is done stays done, and the next run goes on from there.
         """
-        CurrentPrices(self._store, self._prices).apply()
+        self._prices.refresh()
         run = self._run_id(scope)
         done = {str(row["day"]) for row in self._rows("done", {"run": run})}
         asked: dict[str, object] = {
@@ -102,7 +101,7 @@ class Repricer:
 
     def _run_id(self, scope: Scope) -> str:
         rows = sorted(str(asdict(row)) for row in table.read(self._store))
-        told = f"{scope} {rows} {sorted(self._prices.models.items())}"
+        told = f"{scope} {rows} {sorted(self._prices.config.models.items())}"
         run = hashlib.sha256(told.encode()).hexdigest()[:16]
         return f"{run}:{self._rows('finished', {'run': run})[0]['n']}"
 

@@ -32,6 +32,8 @@ COLUMNS = (
     "is_free", "is_withdrawn",
 )  # fmt: skip
 
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM prices FINAL WHERE NOT is_withdrawn"
+
 
 def fill(store: Store, toml_rows: Sequence[PriceRow] | None = None) -> int:
     """Bring the rows of the price book, and of the configuration if given, up to date.
@@ -61,8 +63,7 @@ def write(store: Store, rows: Iterable[PriceRow], withdrawn: Iterable[PriceRow] 
 
 def read(store: Store) -> list[PriceRow]:
     """Return all price rows that hold."""
-    sql = f"SELECT {', '.join(COLUMNS)} FROM prices FINAL WHERE NOT is_withdrawn"
-    return [_row(cells) for cells in store.rows(sql)]
+    return [row_of(cells) for cells in store.rows(SELECT)]
 
 
 def _identity(row: PriceRow) -> tuple[object, ...]:
@@ -88,7 +89,8 @@ def _text(number: Decimal | None) -> str | None:
     return None if number is None else f"{number:f}"
 
 
-def _row(cells: Row) -> PriceRow:
+def row_of(cells: Row) -> PriceRow:
+    """Return the price row of one result row of SELECT."""
     rates = {
         unit: Decimal(str(cells[column]))
         for unit, column in RATE_COLUMNS.items()
