@@ -83,3 +83,15 @@ ENGINE = MergeTree
 ORDER BY (run, day)
 TTL done_at + INTERVAL 30 DAY
 COMMENT 'How far a run of tollway reprice has come: interrupted, it goes on from there.';
+
+CREATE TABLE price_models
+(
+    told         String                  COMMENT 'model, or provider/model, as calls tell it; any case',
+    model        String                  COMMENT 'what it is in the price book: provider/model or model',
+    source       LowCardinality(String) DEFAULT 'sql' COMMENT 'where it is kept: toml or sql',
+    is_withdrawn Bool                    COMMENT 'no longer holds',
+    updated_at   DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when this row was written, UTC'
+)
+ENGINE = ReplacingMergeTree(updated_at)
+ORDER BY told
+COMMENT 'What your deployments and quantised models are in the price book.';

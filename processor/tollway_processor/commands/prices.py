@@ -36,9 +36,10 @@ def run_explain(config: Config, question: Question, format: str) -> int:
     moment = moment_of(question.at, "--at")
     with reader(config) as source:
         held, faults = user_rows(table.row_of(cells) for cells in rows(source, table.SELECT, {}))
+        models = {row["told"]: row["model"] for row in rows(source, table.MODELS, {})}
     for fault in faults:
         print(f"left out: {fault}", file=sys.stderr)
-    found = Lookup(held, config.prices.models).find(question.provider, question.model)
+    found = Lookup(held, models | config.prices.models).find(question.provider, question.model)
     second = moment.hour * 3600 + moment.minute * 60 + moment.second
     tier = question.tier.lower()
     stretch = found.schedule.find(tier, second, question.input_tokens, moment.date())

@@ -101,7 +101,7 @@ class Repricer:
 
     def _run_id(self, scope: Scope) -> str:
         rows = sorted(str(asdict(row)) for row in table.read(self._store))
-        told = f"{scope} {rows} {sorted(self._prices.config.models.items())}"
+        told = f"{scope} {rows} {sorted(table.read_models(self._store).items())}"
         run = hashlib.sha256(told.encode()).hexdigest()[:16]
         return f"{run}:{self._rows('finished', {'run': run})[0]['n']}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -34,6 +34,9 @@ COLUMNS = (
 
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM prices FINAL WHERE NOT is_withdrawn"
 
+MODELS = "SELECT told, model FROM price_models FINAL WHERE NOT is_withdrawn"
+TOML_MODELS = f"{MODELS} AND source = 'toml'"
+
 
 def fill(store: Store, toml_rows: Sequence[PriceRow] | None = None) -> int:
     """Bring the rows of the price book, and of the configuration if given, up to date.
@@ -61,9 +64,29 @@ def write(store: Store, rows: Iterable[PriceRow], withdrawn: Iterable[PriceRow] 
         store.insert_block("prices", COLUMNS, "JSONEachRow", "\n".join(lines).encode())
 
 
+def read_models(store: Store) -> dict[str, str]:
+    """Return what users say their models are in the price book."""
+    return {str(row["told"]): str(row["model"]) for row in store.rows(MODELS)}
+
+
 def read(store: Store) -> list[PriceRow]:
     """Return all price rows that hold."""
     return [row_of(cells) for cells in store.rows(SELECT)]
+
+
+def fill_models(store: Store, models: Mapping[str, str]) -> int:
+    """Bring the configuration's map of models up to date; return how many names changed."""
+    present = {str(row["told"]): str(row["model"]) for row in store.rows(TOML_MODELS)}
+    changed = [(told, model, False) for told, model in models.items() if present.get(told) != model]
+    changed += [(told, model, True) for told, model in present.items() if told not in models]
+    names = ("told", "model", "source", "is_withdrawn")
+    lines = [
+        json.dumps(dict(zip(names, (told, model, "toml", gone), strict=True)))
+        for told, model, gone in changed
+    ]
+    if lines:
+        store.insert_block("price_models", names, "JSONEachRow", "\n".join(lines).encode())
+    return len(lines)
 
 
 def _identity(row: PriceRow) -> tuple[object, ...]:

@@ -75,7 +75,7 @@ class EmbeddedStore:
                 logger.warning("%s", self.damage)
             price_table.fill(self)
             self.codec = Codec(self._engine, window=window)
-            self.codec.load(price_table.read(self))
+            self.codec.load(price_table.read(self), price_table.read_models(self))
             undo.pop_all()
 
     def query(

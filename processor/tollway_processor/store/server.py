@@ -70,7 +70,7 @@ class ServerStore:
         self._clock.set()
         price_table.fill(self)
         self.codec = Codec(self._engine, window=window)
-        self.codec.load(price_table.read(self))
+        self.codec.load(price_table.read(self), price_table.read_models(self))
 
     def query(
         self,

@@ -130,6 +130,8 @@ def test_map_of_models_prices_a_deployment_as_what_it_serves(set_prices, cost):
     told = {"gen_ai__provider__name": "azure.ai.openai", "gen_ai__request__model": "Our-Deployment",
             "gen_ai__response__model": "Our-Deployment"}  # fmt: skip
     assert cost(**told)[3] == "openai/gpt-4o"
+    set_prices()
+    assert cost(**told)[1] == "unpriced"
 
 
 def test_row_inserted_by_sql_holds_after_the_next_look(store, cost):
