@@ -5,7 +5,8 @@ SELECT
     {run:String} AS run, {day:Date} AS day, trace_id, span_id,
     if(response_model = '', request_model, response_model) AS model,
     old_cost_usd, cost_usd AS new_cost_usd,
-    if(old_status = 'rollup', 'rollup', cost_status) AS new_status, price_id AS new_price_id, priced_as AS new_priced_as
+    if(old_status = 'rollup', 'rollup', cost_status) AS new_status, if(old_status = 'rollup', cost_status, '') AS new_told_status,
+    price_id AS new_price_id, priced_as AS new_priced_as
 FROM
 (
     SELECT trace_id, span_id, request_model, response_model, old_cost_usd, old_status, old_price_id, @price_cost
@@ -24,7 +25,7 @@ FROM
             FROM spans FINAL
             WHERE toDate(started_at) = {day:Date}
                 AND (spans.cost_status IN ('computed', 'estimated', 'unpriced', 'no_usage')
-                     OR (spans.cost_status = 'rollup' AND (spans.price_id != '' OR isNull(spans.cost_usd))))
+                     OR (spans.cost_status = 'rollup' AND told_cost_status != 'reported' AND (spans.price_id != '' OR isNull(spans.cost_usd))))
                 AND ({model:String} = '' OR has([lower(request_model), lower(response_model), lower(spans.priced_as)], lower({model:String})))
         )
     )

@@ -3,7 +3,7 @@
 -- out anew from this row.
 INSERT INTO spans
 SELECT s.* REPLACE (
-    r.new_cost_usd AS cost_usd, r.new_status AS cost_status, r.new_price_id AS price_id,
+    r.new_cost_usd AS cost_usd, r.new_status AS cost_status, r.new_told_status AS told_cost_status, r.new_price_id AS price_id,
     r.new_priced_as AS priced_as, addNanoseconds(s.ingested_at, 2) AS ingested_at)
 FROM
 (

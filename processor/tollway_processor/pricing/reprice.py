@@ -23,8 +23,8 @@ from tollway_processor.store.embedded import EmbeddedStore
 
 Stamp = Callable[[], AbstractContextManager[int]]  # lends an ingestion stamp, see ingest/stamps.py
 _COLUMNS = (
-    "run, day, trace_id, span_id, model, old_cost_usd, new_cost_usd, new_status, new_price_id, "
-    "new_priced_as"
+    "run, day, trace_id, span_id, model, old_cost_usd, new_cost_usd, new_status, new_told_status, "
+    "new_price_id, new_priced_as"
 )
 
 
