@@ -16,7 +16,8 @@ from typing import NamedTuple
 from tollway_processor import schema_files
 from tollway_processor.errors import UsageError
 
-# Spans and traces lie in the partition of the day they began on: each day is read by itself.
+# Spans and traces lie in the partition of the day they began on. Told so, the engine deduplicates
+# each day by itself, and reads none that a question is not about.
 SETTINGS = {"final": "1", "do_not_merge_across_partitions_select_final": "1"}
 EVERYTHING = "all"
 _PARAMETER = re.compile(r"^--   (\w+)( = ([^:]*))?: (.+)$", re.MULTILINE)

@@ -8,6 +8,6 @@ SELECT * REPLACE (
     1 AS is_deleted,
     fromUnixTimestamp64Nano({rolled_up_at_ns:Int64} - 1, 'UTC') AS rolled_up_at)
 FROM traces AS t FINAL
-WHERE trace_id IN (SELECT trace_id FROM several) AND toDate(started_at) IN (SELECT day FROM touched)
+WHERE trace_id IN (SELECT trace_id FROM several) AND _partition_id IN (SELECT toString(toYYYYMMDD(day)) FROM touched)
     AND t.rolled_up_at < fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC')
 SETTINGS do_not_merge_across_partitions_select_final = 1, max_partitions_per_insert_block = 0

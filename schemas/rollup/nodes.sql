@@ -1,6 +1,7 @@
 -- The spans of the touched traces, narrow: what decides which call is paid where it is told twice.
 -- A span that names itself as its parent is a root. Traces first seen a few minutes ago are read from
--- what was committed since; the others by their id, in the days that hold them.
+-- what was committed since; the others by their id, in the days that hold them (FINAL keeps the engine
+-- from seeing that a day is one partition: hence _partition_id).
 INSERT INTO rollup_nodes (
     rolled_up_at, trace_id, span_id, node, parent, started_at, duration_ns, strength, is_rollup,
     response, library, is_fetch, input_tokens, output_tokens, ingested_at)
@@ -24,14 +25,14 @@ FROM
            response_id, scope_name, operation, input_tokens, output_tokens, ingested_at
     FROM spans FINAL
     WHERE trace_id IN (SELECT trace_id FROM rollup_touched WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC') AND is_recent)
-        AND toDate(started_at) IN (SELECT day FROM rollup_touched WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC') AND is_recent)
+        AND _partition_id IN (SELECT toString(toYYYYMMDD(day)) FROM rollup_touched WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC') AND is_recent)
         AND ingested_at >= (SELECT min(first_at) FROM rollup_touched WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC') AND is_recent)
     UNION ALL
     SELECT trace_id, span_id, parent_span_id, started_at, duration_ns, cost_status, told_cost_status, cost_usd,
            response_id, scope_name, operation, input_tokens, output_tokens, ingested_at
     FROM spans FINAL
     WHERE trace_id IN (SELECT trace_id FROM rollup_touched WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC') AND NOT is_recent)
-        AND (toDate(started_at) IN (SELECT day FROM rollup_touched WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC') AND NOT is_recent)
+        AND (_partition_id IN (SELECT toString(toYYYYMMDD(day)) FROM rollup_touched WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC') AND NOT is_recent)
              OR (SELECT countIf(day = toDate(0)) FROM rollup_touched WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC')) > 0)
 ) AS s
 WHERE trace_id NOT IN (SELECT trace_id FROM rollup_nodes WHERE rolled_up_at = fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC'))

@@ -23,7 +23,7 @@ of_key AS
         multiIf(session_id != '', session_id, user_id != '', user_id, trace_id) AS cluster,
         groupUniqArrayArray(mapKeys(outcomes)) OVER (PARTITION BY toStartOfHour(started_at), route, cohort, variant) AS outcome_names
     FROM traces FINAL
-    WHERE toDate(started_at) IN (SELECT toDate(bucket) FROM touched)
+    WHERE _partition_id IN (SELECT toString(toYYYYMMDD(bucket)) FROM touched)
         AND (toStartOfHour(started_at), route, cohort, variant) IN (touched)
 ),
 plain AS

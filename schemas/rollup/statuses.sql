@@ -25,6 +25,6 @@ SELECT * REPLACE (
     if((trace_id, span_id) IN (untold), s.cost_status, '') AS told_cost_status,
     addNanoseconds(s.ingested_at, 1) AS ingested_at)
 FROM spans AS s FINAL
-WHERE (trace_id, span_id) IN (SELECT trace_id, span_id FROM stale) AND toDate(started_at) IN (SELECT day FROM stale)
+WHERE (trace_id, span_id) IN (SELECT trace_id, span_id FROM stale) AND _partition_id IN (SELECT toString(toYYYYMMDD(day)) FROM stale)
     AND (s.cost_status = 'rollup') != ((trace_id, span_id) IN (untold))
 SETTINGS max_partitions_per_insert_block = 0

@@ -6,4 +6,4 @@ SELECT DISTINCT
     fromUnixTimestamp64Nano({rolled_up_at_ns:Int64}, 'UTC') AS rolled_up_at,
     toStartOfHour(started_at) AS bucket, route, cohort, variant
 FROM traces FINAL
-WHERE trace_id IN (SELECT trace_id FROM touched) AND toDate(started_at) IN (SELECT day FROM touched)
+WHERE trace_id IN (SELECT trace_id FROM touched) AND _partition_id IN (SELECT toString(toYYYYMMDD(day)) FROM touched)

@@ -73,7 +73,7 @@ WITH
                    cost_usd, cost_status, told_cost_status
             FROM spans FINAL
             WHERE trace_id IN (SELECT trace_id FROM touched WHERE is_recent)
-                AND toDate(started_at) IN (SELECT day FROM touched WHERE is_recent)
+                AND _partition_id IN (SELECT toString(toYYYYMMDD(day)) FROM touched WHERE is_recent)
                 AND ingested_at >= (SELECT min(first_at) FROM touched WHERE is_recent)
             UNION ALL
             SELECT trace_id, span_id, parent_span_id, started_at, duration_ns, project, service, service_version, name, status,
@@ -83,7 +83,7 @@ WITH
                    cost_usd, cost_status, told_cost_status
             FROM spans FINAL
             WHERE trace_id IN (SELECT trace_id FROM touched WHERE NOT is_recent)
-                AND (toDate(started_at) IN (SELECT day FROM touched WHERE NOT is_recent)
+                AND (_partition_id IN (SELECT toString(toYYYYMMDD(day)) FROM touched WHERE NOT is_recent)
                      OR (SELECT countIf(day = toDate(0)) FROM touched) > 0)
         ) AS s
     )

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from tollway_processor import schema_files
+from tollway_processor import questions, schema_files
 from tollway_processor.config import Config
 from tollway_processor.errors import StoreHeldError, UsageError
 from tollway_processor.store import lock
 from tollway_processor.store.client import Parameters, Store
 from tollway_processor.store.opening import folder_of, open_store
 
-SETTINGS = {"final": "1", "output_format_json_quote_decimals": "1"}
+SETTINGS = {**questions.SETTINGS, "output_format_json_quote_decimals": "1"}
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
