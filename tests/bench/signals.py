@@ -164,7 +164,7 @@ def whole_routes(rng: np.random.Generator, runs: int) -> Iterator[Row]:
     at = sim.looks(20_000, first=500, growth=0.3)
     found = watch(rng, few, at, World({("refund", "score_fail:cited"): sim.MARGIN}, saving=1.0))
     yield Row("PROMOTE, at the margin on a 26 % cohort", "%", said({"tollway": found.promote}), 5.0)
-    found = watch(rng, few, sim.looks(40_000, 2000, 0.3), World(saving=1.0))
+    found = watch(rng, few // 2, sim.looks(200_000, 5000, 0.6), World(saving=1.0))
     yield Row("PROMOTE, equal and cheaper", "traces", median({"tollway": found.promote}))
     at = sim.looks(10_000, first=200, growth=0.1)
     found = watch(rng, few, at, World({("closure", "score_fail:json_valid"): 0.4}, saving=1.0))

@@ -77,9 +77,9 @@ def story(otlp, store, told):
 
 
 def test_student_broken_on_a_rare_cohort_is_rolled_back_there(story):
-    story.play(0, "teacher", "standard", 900)
+    story.play(0, "teacher", "standard", 500)
     story.play(0, "teacher", "closure", 90)
-    story.play(0, "broken", "standard", 900)
+    story.play(0, "broken", "standard", 500)
     story.play(0, "broken", "closure", 60, fails=2)
     verdict = story.verdicts()["broken"]
     assert (verdict["verdict"], verdict["cheaper_but_worse"]) == ("ROLLBACK", True)
