@@ -1,6 +1,7 @@
 -- The rows of route_stats whose traces have changed, from the deduplicated traces.
--- Clusters are sessions, else users, else single traces. An outcome that some trace of the key
--- has counts as 0 on the key's other traces; scores count only where they were given.
+-- Clusters are sessions, else users, else single traces, cut at the hour: signals are read from
+-- traces instead (arms.sql), where a session is one cluster over the whole window. An outcome that
+-- some trace of the key has counts as 0 on the key's other traces; scores count only where given.
 -- Sums are taken in decimals and quantiles from DDSketch: neither depends on the order of rows, so
 -- that the same traces always give the same row.
 INSERT INTO route_stats (
@@ -61,12 +62,14 @@ measured AS
                     arrayJoin(arrayConcat(
                         [('error', toFloat64(failed OR errors > 0)), ('truncated', toFloat64(truncated > 0)),
                          ('refused', toFloat64(refused > 0)), ('retried', toFloat64(retries > 0)),
-                         ('fallback', toFloat64(fallbacks > 0)),
+                         ('fallback', toFloat64(fallbacks > 0)), ('empty', toFloat64(empty_answers > 0)),
+                         ('retry_storm', toFloat64(retries >= 3)),
                          ('tool_calls', toFloat64(tool_calls)),
                          ('duration_ms', duration_ns / 1e6), ('log_duration_ms', log(greatest(duration_ns, 1) / 1e6))],
                         if(input_tokens > 0, [('log_input_tokens', log(input_tokens))], []),
                         if(output_tokens > 0, [('log_output_tokens', log(output_tokens))], []),
-                        if(tool_calls > 0, [('tool_error', toFloat64(tool_errors > 0))], []),
+                        if(tool_calls > 0, [('tool_error', toFloat64(tool_errors > 0)), ('tool_timeout', toFloat64(tool_timeouts > 0)),
+                                             ('invalid_tool_arguments', toFloat64(invalid_tool_arguments > 0))], []),
                         if(ifNull(of_key.cost_usd, 0) > 0,
                            [('cost_usd', toFloat64(ifNull(of_key.cost_usd, 0))), ('log_cost_usd', log(toFloat64(ifNull(of_key.cost_usd, 0))))], []),
                         if(isNotNull(ttft_ns), [('log_ttft_ms', log(greatest(ifNull(ttft_ns, 0), 1) / 1e6))], []),

@@ -5,12 +5,12 @@ The answers are statistics'; what they decide is evaluate.py's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tollway_processor.signals.metrics import BASE, Metric, metrics_of
 from tollway_processor.signals.policy import RoutePolicy, SignalsConfig
-from tollway_processor.signals.sides import BUILT_IN, NOTHING, Sides, counts_of, is_tail
+from tollway_processor.signals.sides import BUILT_IN, Sides, counts_of, is_tail
 from tollway_processor.signals.statistics import (
     Arm,
     Comparison,
@@ -127,8 +127,8 @@ class Questions:
             return Draft(metric, None, self._cohort(cohort, name, metric, pair))
         if self.is_paired and (paired := self._paired("*", name, metric)):
             return Draft(metric, None, paired)
-        baseline = sum((pair[0] for pair in pairs.values()), start=NOTHING)
-        candidate = sum((pair[1] for pair in pairs.values()), start=NOTHING)
+        baseline = _size_and_total(pair[0] for pair in pairs.values())
+        candidate = _size_and_total(pair[1] for pair in pairs.values())
         criteria = metric.criteria(baseline)
         if criteria is None or not baseline.n or not candidate.n:
             return Draft(metric, None, None)
@@ -189,6 +189,12 @@ class Questions:
         seen_days = max(traffic.last_s - traffic.first_s, SHORTEST_S) / DAY_S
         n = comparison.sizes.n_candidate
         return comparison.traces_needed * seen_days / n if n else None
+
+
+def _size_and_total(arms: Iterable[Arm]) -> Arm:
+    """Return what a mean needs of all arms together."""
+    told = list(arms)
+    return Arm(sum(arm.n for arm in told), sum(arm.total for arm in told))
 
 
 def _ask(

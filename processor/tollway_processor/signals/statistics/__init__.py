@@ -19,7 +19,6 @@ from .arms import Arm, clustered_arm, rate_arm
 from .batch import Question, compare_all
 from .comparison import Comparison, Criteria, Evidence, Sizes, State
 from .defaults import DEFAULTS, Method, MetricDefault, scaled
-from .epochs import merge_epochs
 from .means import MeanQuestion, compare_mean, mean_question
 from .paired import PairCounts, compare_paired_mean, compare_paired_rate
 from .proportions import Counts
@@ -77,7 +76,6 @@ __all__ = [
     "find_reversal",
     "format_harm",
     "mean_question",
-    "merge_epochs",
     "quantile_levels",
     "rate_arm",
     "scaled",

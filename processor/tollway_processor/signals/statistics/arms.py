@@ -83,12 +83,16 @@ class Arm:
         independent = self.variance() / self.n if self.n else 0.0
         return max(independent, self.cluster_variance_of_mean())
 
+    def spread(self) -> tuple[float, float]:
+        """Return (variance_of_mean, design_effect) at the cost of one."""
+        independent = self.variance() / self.n if self.n else 0.0
+        clustered = self.cluster_variance_of_mean()
+        effect = max(1.0, clustered / independent) if independent > 0 else 1.0
+        return max(independent, clustered), effect
+
     def design_effect(self) -> float:
         """Return how many traces are worth one independent trace, at least 1, for a mean."""
-        independent = self.variance() / self.n if self.n else 0.0
-        if independent <= 0:
-            return 1.0
-        return max(1.0, self.cluster_variance_of_mean() / independent)
+        return self.spread()[1]
 
     def rate_design_effect(self) -> float:
         """Return how many traces are worth one independent trace, at least 1, for a rate.

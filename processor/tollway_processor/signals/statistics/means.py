@@ -98,14 +98,18 @@ def mean_question(
     traffic share changed, default one epoch. Raises ValueError for another `worse`.
     """
     sign = harm_sign(worse)
-    effect = mean_effect(baseline, candidate, value_range, epochs)
+    (base, effect_b), (own, effect_c) = baseline.spread(), candidate.spread()
+    if epochs or not baseline.n or not candidate.n:
+        effect = mean_effect(baseline, candidate, value_range, epochs)
+    else:
+        effect = _plain_effect(baseline, candidate, base, own, value_range)
     return MeanQuestion(
         effect if sign > 0 else replace(effect, difference=-effect.difference),
         Sizes.of(baseline, candidate),
         criteria,
         "log_mean" if is_log else "mean",
         worse,
-        max(baseline.design_effect(), candidate.design_effect()),
+        max(effect_b, effect_c),
     )
 
 
@@ -131,7 +135,19 @@ def mean_effect(
     shared = [pair for pair in epochs if pair[0].n and pair[1].n]
     if len(shared) > 1:
         return _effect_over_epochs(baseline, candidate, shared, value_range)
-    base, own = baseline.variance_of_mean(), candidate.variance_of_mean()
+    return _plain_effect(
+        baseline, candidate, baseline.variance_of_mean(), candidate.variance_of_mean(), value_range
+    )
+
+
+def _plain_effect(
+    baseline: Arm,
+    candidate: Arm,
+    base: float,
+    own: float,
+    value_range: tuple[float, float] | None,
+) -> MeanEffect:
+    """Return the effect within one epoch; base and own are the variances of the two means."""
     larger = max(own, base * baseline.n / candidate.n)
     unseen = _unseen_variance(baseline, value_range) + _unseen_variance(candidate, value_range)
     return MeanEffect(

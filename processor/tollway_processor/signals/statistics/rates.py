@@ -122,7 +122,7 @@ def compare_rate(
     """Compare bad-event rates; a positive difference says that the candidate is worse.
 
     prior_rate: the baseline's rate from before the comparison (0.05 for a share above a p95).
-    epochs: the same traces cut where the traffic share changed (epochs.py), default one epoch.
+    epochs: the same traces cut where the traffic share changed, default one epoch.
     """
     effect = max(baseline.rate_design_effect(), candidate.rate_design_effect())
     whole = Counts(baseline.n, baseline.total, candidate.n, candidate.total)

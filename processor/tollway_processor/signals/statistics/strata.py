@@ -143,8 +143,7 @@ def find_reversal(
     usable = [stratum for stratum in strata if stratum.has_both and stratum.weight > 0]
     if not usable:
         return None
-    pooled_baseline = _pooled(s.baseline for s in usable).mean
-    pooled = sign * (_pooled(s.candidate for s in usable).mean - pooled_baseline)
+    pooled = sign * (_mean(s.candidate for s in usable) - _mean(s.baseline for s in usable))
     covered = math.fsum(s.weight for s in usable)
     stratified = sign * math.fsum(s.weight * s.difference for s in usable) / covered
     if pooled * stratified >= 0 or abs(pooled - stratified) <= floor:
@@ -167,6 +166,15 @@ def _with_squares(stratum: Stratum) -> Stratum:
             (replace(b, total_sq=b.total), replace(c, total_sq=c.total)) for b, c in stratum.epochs
         ),
     )
+
+
+def _mean(arms: Iterable[Arm]) -> float:
+    """Return the mean of all traces thrown together."""
+    n = total = 0.0
+    for arm in arms:
+        n += arm.n
+        total += arm.total
+    return total / n if n else 0.0
 
 
 def _pooled(arms: Iterable[Arm]) -> Arm:
