@@ -149,7 +149,7 @@ def promotion(rng: np.random.Generator, runs: int) -> Iterator[Row]:
 
 def whole_routes(rng: np.random.Generator, runs: int) -> Iterator[Row]:
     """All metrics and cohorts of a route at once, through the evaluate path to its verdict."""
-    few = max(40, runs // 5)
+    few = max(40, runs // 10)
     at = sim.looks(5000, first=100, growth=0.25)
     cells = "36 rates and 9 means"
     for name, world in (

@@ -140,6 +140,17 @@ def test_wait_is_told_in_traces_and_days():
     assert "At the present rate that takes about" in found.reason
 
 
+def test_few_users_are_said_to_be_what_is_missing():
+    arms = {
+        ("", side, name): Arm(1000, bad, bad, 5, bad * 200.0, bad * 200.0, 200_000)
+        for side in ("teacher", "student")
+        for name, bad in (("error", 10.0), (FAILS, 50.0))
+    }
+    found = signal(judge(arms), None)
+    assert found.signal.state is State.INSUFFICIENT
+    assert "from 5 sessions or users against 5 where 20 are needed" in found.reason
+
+
 def test_outage_of_the_teacher_is_no_news_of_the_student():
     """During the outage the student serves nearly all; pooled, its old errors would seem to fall."""
     first = (rate_arm(9000, 90), rate_arm(1000, 10))

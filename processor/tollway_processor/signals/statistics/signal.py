@@ -102,7 +102,7 @@ def describe(signal: Signal) -> str:
     sizes = comparison.sizes
     traces = f"{sizes.n_candidate:,.0f} candidate traces against {sizes.n_baseline:,.0f}"
     if comparison.state is State.INSUFFICIENT:
-        return f"{opening}: {traces}{_still_needed(comparison)}."
+        return f"{opening}: {traces}{_few_sessions(comparison)}{_still_needed(comparison)}."
     text = f"{opening}: {describe_values(comparison)}, {_surety(comparison)}, {traces}"
     if comparison.state is State.INCONCLUSIVE:
         text += _still_needed(comparison)
@@ -143,6 +143,18 @@ def _surety(comparison: Comparison) -> str:
         return f"harm between {low} and {high}"
     margin = format_harm(comparison, comparison.criteria.margin)
     return f"harm of at most {format_harm(comparison, comparison.upper)} (allowed {margin})"
+
+
+def _few_sessions(comparison: Comparison) -> str:
+    """Return how many sessions the traces come in, where that is what is too little."""
+    sizes, needed = comparison.sizes, comparison.criteria.minimum_clusters
+    fewest = min(sizes.clusters_baseline, sizes.clusters_candidate)
+    if fewest >= needed or fewest >= min(sizes.n_baseline, sizes.n_candidate):
+        return ""
+    return (
+        f", from {sizes.clusters_candidate:,.0f} sessions or users against "
+        f"{sizes.clusters_baseline:,.0f} where {needed} are needed"
+    )
 
 
 def _still_needed(comparison: Comparison) -> str:
