@@ -25,7 +25,7 @@ DIMENSIONS = ("variant", "model", "release", "prompt", "period")
 SUMS = (
     "n", "total", "total_sq", "clusters", "cluster_total_sq", "cluster_cross", "cluster_size_sq",
 )  # fmt: skip
-_ROUTES_A_STATEMENT = 50  # bounds the engine's memory
+_TRACES_A_STATEMENT = 250_000  # bounds the engine's memory: about 2 KB a trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +95,37 @@ def read_arms(
 ) -> dict[str, RouteArms]:
     """Return what is known of each route that has traces in the slice."""
     config = config or SignalsConfig()
+    traffic = read_traffic(query, routes, cut, config)
     found: dict[str, RouteArms] = {}
-    for start in range(0, len(routes), _ROUTES_A_STATEMENT):
-        some = list(routes[start : start + _ROUTES_A_STATEMENT])
-        found.update(_read(query, some, cut, config))
+    for some in _statements(traffic):
+        found.update(_read(query, some, cut, config, traffic))
     return found
 
 
+def _statements(traffic: Mapping[str, Traffic]) -> Iterator[list[str]]:
+    """Yield the routes in as few groups as memory allows: each reads the table of traces anew."""
+    some: list[str] = []
+    traces = 0.0
+    for route, told in traffic.items():
+        if some and traces + told.traces > _TRACES_A_STATEMENT:
+            yield some
+            some, traces = [], 0.0
+        some.append(route)
+        traces += told.traces
+    if some:
+        yield some
+
+
 def _read(
-    query: Query, routes: list[str], cut: Slice, config: SignalsConfig
+    query: Query,
+    routes: list[str],
+    cut: Slice,
+    config: SignalsConfig,
+    traffic: Mapping[str, Traffic],
 ) -> dict[str, RouteArms]:
     parameters = _parameters(routes, cut, config)
-    traffic = traffic_of(_rows(query, "traffic", parameters))
     arms = _arms(query, parameters)
-    starts = {route: told.epoch_starts() for route, told in traffic.items()}
+    starts = {route: traffic[route].epoch_starts() for route in routes}
     changing = [route for route in routes if starts.get(route)]
     epochs: dict[str, dict[Key, dict[int, Arm]]] = {}
     if changing:

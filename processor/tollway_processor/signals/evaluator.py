@@ -23,7 +23,7 @@ from tollway_processor.signals.record import write
 from tollway_processor.store.client import Store
 
 DAY_S = 86_400
-_ROUTES_A_STEP = 50
+_ROUTES_A_STEP = 100  # between two looks at the clock; each step reads all traces anew
 _SIDE_BY_SIDE = ("variant", "model")
 _FEWEST_TRACES = 20  # of a release, before it is one that others are compared with
 

@@ -22,7 +22,7 @@ from tollway_processor.store.client import Store
 
 logger = logging.getLogger(__name__)
 EVALUATION_INTERVAL_S = 2.0
-EVALUATION_BUDGET_S = 4.0
+EVALUATION_BUDGET_S = 2.5
 _ROLLUP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _SHARE = 3  # the roll-up rests three times as long as it worked: a quarter of a core at most
 

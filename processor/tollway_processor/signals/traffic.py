@@ -28,6 +28,11 @@ class Traffic:
     "Traces with a pair id."
     stretches: dict[int, dict[str, float]] = field(default_factory=dict)
 
+    @property
+    def traces(self) -> float:
+        """Traces of all sides."""
+        return sum(sum(sides.values()) for sides in self.stretches.values())
+
     def of(self, side: str) -> float:
         """Return the traces of a side."""
         return sum(sides.get(side, 0.0) for sides in self.stretches.values())
