@@ -91,11 +91,20 @@ def decoded_rows(result: bytes) -> list[dict[str, Any]]:
 
 
 def read_arms(
-    query: Query, routes: Sequence[str], cut: Slice, config: SignalsConfig | None = None
+    query: Query,
+    routes: Sequence[str],
+    cut: Slice,
+    config: SignalsConfig | None = None,
+    traffic: Mapping[str, Traffic] | None = None,
 ) -> dict[str, RouteArms]:
-    """Return what is known of each route that has traces in the slice."""
+    """Return what is known of each route that has traces in the slice.
+
+    traffic: what read_traffic said of the routes, where it was asked before.
+    """
     config = config or SignalsConfig()
-    traffic = read_traffic(query, routes, cut, config)
+    if traffic is None:
+        traffic = read_traffic(query, routes, cut, config)
+    traffic = {route: traffic[route] for route in routes if route in traffic}
     found: dict[str, RouteArms] = {}
     for some in _statements(traffic):
         found.update(_read(query, some, cut, config, traffic))

@@ -88,17 +88,18 @@ def evaluate_routes(
     Variants and models are all compared with the baseline; of releases, prompt versions and
     periods the newest is compared with the one before.
     """
+    traffic = read_traffic(query, routes, cut, config)
+    routes = [route for route in routes if route in traffic and len(traffic[route].sides) > 1]
     succession = {}
     if cut.dimension not in _SIDE_BY_SIDE:
-        traffic = read_traffic(query, routes, cut, config)
-        found = {route: told.newest_two(_FEWEST_TRACES) for route, told in traffic.items()}
+        found = {route: traffic[route].newest_two(_FEWEST_TRACES) for route in routes}
         succession = {route: pair for route, pair in found.items() if pair is not None}
         routes = [route for route in routes if route in succession]
     if not routes:
         return []
     rolled_back = read_rolled_back(query, routes, cut.since_s)
     tasks = []
-    for route, arms in read_arms(query, routes, cut, config).items():
+    for route, arms in read_arms(query, routes, cut, config, traffic).items():
         baseline, candidates = _compared(route, arms, succession.get(route), config)
         if not candidates:
             continue

@@ -33,6 +33,11 @@ class Traffic:
         """Traces of all sides."""
         return sum(sum(sides.values()) for sides in self.stretches.values())
 
+    @property
+    def sides(self) -> set[str]:
+        """Sides that have traces."""
+        return {side for sides in self.stretches.values() for side in sides}
+
     def of(self, side: str) -> float:
         """Return the traces of a side."""
         return sum(sides.get(side, 0.0) for sides in self.stretches.values())
