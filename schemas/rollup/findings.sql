@@ -29,10 +29,10 @@ SELECT
         FROM
         (
             SELECT response, countIf(trace_id NOT IN (SELECT trace_id FROM nodes)) AS others
-            FROM told_answers FINAL
+            FROM told_answers
             WHERE response IN (SELECT response FROM nodes WHERE response != 0)
             GROUP BY response
-            HAVING count() > 1
+            HAVING uniqExact(trace_id, span_id) > 1
         )
     ) AS tellings
-SETTINGS max_threads = 1, compile_expressions = 0, query_plan_merge_expressions = 0
+SETTINGS final = 0, max_threads = 1, compile_expressions = 0, query_plan_merge_expressions = 0

@@ -44,7 +44,7 @@ WITH
                 (is_fetch, 3 - strength, NOT has_parent, library, started_at, trace_id, span_id) AS place,
                 (place, library, toUnixTimestamp64Nano(started_at), toUnixTimestamp64Nano(started_at) + toInt64(duration_ns)) AS telling
             FROM told_answers FINAL
-            WHERE response IN (SELECT response FROM calls WHERE response != 0)
+            WHERE {shared:UInt64} > 0 AND response IN (SELECT response FROM calls WHERE response != 0)
         )
         GROUP BY response, input_tokens, output_tokens
         HAVING others > 1

@@ -15,6 +15,7 @@ WITH touched AS
     FROM touched_routes
     WHERE rolled_up_at > fromUnixTimestamp64Nano({after_ns:Int64}, 'UTC')
         AND rolled_up_at <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')
+        AND bucket >= toDateTime({first_s:UInt32}, 'UTC') AND bucket < toDateTime({last_s:UInt32}, 'UTC')
 ),
 of_key AS
 (

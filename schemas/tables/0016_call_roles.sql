@@ -24,7 +24,7 @@ CREATE TABLE told_answers
 ENGINE = ReplacingMergeTree(ingested_at)
 ORDER BY (response, trace_id, span_id)
 TTL toDateTime(started_at) + INTERVAL 400 DAY
-SETTINGS index_granularity = 512
+SETTINGS index_granularity = 64
 COMMENT 'Which calls told an answer: finds the same call in two traces. Written by the roll-up.';
 
 CREATE TABLE rollup_nodes

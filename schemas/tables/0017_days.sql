@@ -9,7 +9,7 @@ CREATE TABLE trace_days
 ENGINE = AggregatingMergeTree
 ORDER BY (trace_id, day)
 TTL day + INTERVAL 400 DAY
-SETTINGS index_granularity = 512
+SETTINGS index_granularity = 128
 COMMENT 'The days of a trace: which partitions of spans to read for it. Written by the roll-up.';
 
 INSERT INTO trace_days

@@ -13,6 +13,7 @@ from tollway_processor.errors import RetryableError
 from tollway_processor.signals.latecomers import Latecomers
 from tollway_processor.store.client import Store
 
+DAY_S, HOUR_S = 86_400, 3600
 STEP_TRACES = 20_000  # touched traces a step: bounds the memory of one statement
 
 
@@ -105,7 +106,7 @@ class Rollup:
                 self._run("circles", stamps)
             self._run("paths", stamps)
         if found["below"] or found["shared"]:
-            self._run("roles", stamps)
+            self._run("roles", {**stamps, "shared": found["shared"]})
         may_be_stale = found["below"] or found["shared"] or found["rollups"]
         if may_be_stale and self._counts("stale_statuses", stamps)["calls"]:
             self._run("statuses", stamps)
@@ -137,11 +138,25 @@ class Rollup:
         sql = schema_files.text("rollup/touched_route_names.sql")
         routes = [str(row["route"]) for row in self._store.rows(sql, stamps)]
         if routes:
-            self._run("route_stats", {**stamps, "computed_at_ns": until})
+            stamps["computed_at_ns"] = until
+            for row in self._store.rows(schema_files.text("rollup/touched_days.sql"), stamps):
+                first_s = int(str(row["day_s"]))
+                self._compute_stats(stamps, first_s, first_s + DAY_S)
             self._save("route_stats", until)
         self._late_stats.remember(known)
         self._stats_done = until
         return routes
+
+    def _compute_stats(self, stamps: dict[str, int], first_s: int, last_s: int) -> None:
+        """Recompute the touched keys of some hours; in halves where memory is short for all."""
+        try:
+            self._run("route_stats", {**stamps, "first_s": first_s, "last_s": last_s})
+        except RetryableError:
+            if last_s - first_s <= HOUR_S:
+                raise
+            middle_s = (first_s + last_s) // 2 // HOUR_S * HOUR_S
+            self._compute_stats(stamps, first_s, middle_s)
+            self._compute_stats(stamps, middle_s, last_s)
 
     def _run(self, name: str, parameters: dict[str, int]) -> None:
         self._store.command(schema_files.text(f"rollup/{name}.sql"), parameters)
