@@ -345,3 +345,29 @@ def test_trace_that_turns_out_to_begin_the_day_before_moves_there(otlp, rollup):
         assert found == [{"day": "2026-09-20", "calls": 1}]
     buckets = otlp.store.rows("SELECT toString(toDate(bucket)) AS day FROM route_stats FINAL WHERE route = 'midnight' AND traces > 0")  # fmt: skip
     assert buckets == [{"day": "2026-09-20"}]
+
+
+def test_statistics_that_are_refused_memory_are_computed_in_halves(otlp, store):
+    hour_ns = 3600 * 10**9
+    start_ns = 1_790_000_000 // 86_400 * 86_400 * 10**9
+    otlp.send(
+        *(otlp.call(tollway__route="halved", start_ns=start_ns + n * 6 * hour_ns) for n in range(4))
+    )
+    rollup = Rollup(Narrow(store, most_hours=6))
+    assert "halved" in rollup.run()
+    rows = store.rows("SELECT count() AS n FROM route_stats FINAL WHERE route = 'halved' AND traces = 1")  # fmt: skip
+    assert rows == [{"n": 4}]
+
+
+class Narrow(Refusing):
+    """A store whose engine has memory for the statistics of a few hours a statement."""
+
+    def __init__(self, store, most_hours):
+        super().__init__(store, most_traces=10**9)
+        self.most_s = most_hours * 3600
+
+    def command(self, sql, parameters=None):
+        is_stats = "INSERT INTO route_stats" in sql
+        if is_stats and parameters["last_s"] - parameters["first_s"] > self.most_s:
+            raise RetryableError("Code: 241. Memory limit exceeded")
+        self.store.command(sql, parameters)
