@@ -1,7 +1,8 @@
--- OTLP log requests to rows of score_stage: the events gen_ai.evaluation.result.
--- Other log records are none of Tollway's business and are left out.
+-- OTLP log requests to rows of score_stage: the events gen_ai.evaluation.result, and those that hold
+-- messages (log_events.py has put their nested values into text). Other log records are none of
+-- Tollway's business and are left out.
 INSERT INTO score_stage (trace_id, span_id, name, source, kind, value, label, explanation, scored_at, ingested_at,
-                         request_index, refusal, project, service)
+                         request_index, refusal, project, service, is_message, input, output, system_instructions, tool_definitions)
 SELECT
     if(a['tollway.score.trace_id'] != '', lower(a['tollway.score.trace_id']), lower(hex(record.trace_id))) AS trace_id,
     if(a['tollway.score.trace_id'] != '', lower(a['tollway.score.span_id']), lower(hex(record.span_id))) AS span_id,
@@ -16,16 +17,19 @@ SELECT
     fromUnixTimestamp64Nano(toInt64(if(refusal = '', time_ns, 0)), 'UTC') AS scored_at,
     fromUnixTimestamp64Nano({ingested_at_ns:Int64}, 'UTC') AS ingested_at,
     request_index,
-    multiIf(match(trace_id, '^0*$') OR length(trace_id) != 32, 'a score needs a trace id of 16 bytes',
-            name = '', 'a score needs gen_ai.evaluation.name',
+    multiIf(match(trace_id, '^0*$') OR length(trace_id) != 32, if(is_message, 'a message needs the trace id of its call, 16 bytes', 'a score needs a trace id of 16 bytes'),
+            name = '' AND NOT is_message, 'a score needs gen_ai.evaluation.name',
             time_ns < {oldest_ns:UInt64}, 'time is before the retention window',
             time_ns > {newest_ns:UInt64}, 'time is more than an hour in the future',
             '') AS refusal,
     project,
-    service
+    service,
+    is_message, a['tollway.event.input'] AS input, a['tollway.event.output'] AS output,
+    a['tollway.event.system_instructions'] AS system_instructions, a['tollway.event.tool_definitions'] AS tool_definitions
 FROM
 (
     SELECT record, project, request_index, service,
+           record.event_name IN (@message_names()) AS is_message,
            mapFromArrays(record.attributes.key, arrayMap(v -> @value(v), record.attributes.value)) AS a,
            multiIf(record.time_unix_nano > 0, record.time_unix_nano,
                    record.observed_time_unix_nano > 0, record.observed_time_unix_nano,
@@ -51,7 +55,7 @@ FROM
             )
         )
     )
-    WHERE record.event_name = 'gen_ai.evaluation.result'
+    WHERE record.event_name IN ('gen_ai.evaluation.result', @message_names())
         OR arrayExists((k, v) -> k = 'event.name' AND v = 'gen_ai.evaluation.result', record.attributes.key, record.attributes.value.string_value)
 )
 SETTINGS

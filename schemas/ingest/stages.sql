@@ -12,6 +12,7 @@ DROP VIEW IF EXISTS span_stage_to_scores;
 DROP VIEW IF EXISTS span_stage_to_touched_traces;
 DROP VIEW IF EXISTS span_stage_to_refused_spans;
 DROP VIEW IF EXISTS score_stage_to_scores;
+DROP VIEW IF EXISTS score_stage_to_message_events;
 DROP VIEW IF EXISTS score_stage_to_touched_traces;
 DROP VIEW IF EXISTS score_stage_to_refused_spans;
 DROP VIEW IF EXISTS span_stage_to_unpriced_models;
@@ -83,7 +84,9 @@ WHERE refusal != '';
 CREATE TABLE score_stage_closed
 ENGINE = Null
 EMPTY AS
-SELECT *, toUInt32(0) AS request_index, '' AS refusal, '' AS project, '' AS service
+SELECT
+    *, toUInt32(0) AS request_index, '' AS refusal, '' AS project, '' AS service,
+    false AS is_message, '' AS input, '' AS output, '' AS system_instructions, '' AS tool_definitions
 FROM scores;
 
 ALTER TABLE score_stage_closed ADD COLUMN closed UInt8 DEFAULT throwIf(true, 'the tables are being brought up to date');
@@ -91,14 +94,20 @@ ALTER TABLE score_stage_closed ADD COLUMN closed UInt8 DEFAULT throwIf(true, 'th
 RENAME TABLE score_stage_closed TO score_stage;
 
 CREATE MATERIALIZED VIEW score_stage_to_scores TO scores AS
-SELECT * EXCEPT (request_index, refusal, project, service, closed)
+SELECT * EXCEPT (request_index, refusal, project, service, is_message, input, output,
+                 system_instructions, tool_definitions, closed)
 FROM score_stage
-WHERE refusal = '';
+WHERE refusal = '' AND NOT is_message;
+
+CREATE MATERIALIZED VIEW score_stage_to_message_events TO message_events AS
+SELECT trace_id, span_id, scored_at AS told_at, input, output, system_instructions, tool_definitions, ingested_at
+FROM score_stage
+WHERE refusal = '' AND is_message;
 
 CREATE MATERIALIZED VIEW score_stage_to_touched_traces TO touched_traces AS
 SELECT DISTINCT ingested_at, trace_id
 FROM score_stage
-WHERE refusal = '';
+WHERE refusal = '' AND NOT is_message;
 
 CREATE MATERIALIZED VIEW score_stage_to_refused_spans TO refused_spans AS
 SELECT ingested_at AS refused_at, request_index, project, service, toString(name) AS name, trace_id, span_id, refusal AS reason

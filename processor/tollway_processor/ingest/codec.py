@@ -5,20 +5,24 @@ Python never touches a span here: bodies go in as a file, rows come out in the e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tollway_processor import schema_files
-from tollway_processor.ingest import bounds
-from tollway_processor.ingest.statement import Statement, convention_rows, render
+from tollway_processor.errors import StoreError
+from tollway_processor.ingest import bounds, conventions, log_events
+from tollway_processor.ingest.statement import Statement, render
 from tollway_processor.pricing.dictionaries import Dictionaries
 from tollway_processor.pricing.row import PriceRow
 from tollway_processor.store.client import Delivery, Signal
-from tollway_processor.store.engine import Engine
+from tollway_processor.store.engine import Engine, undecodable
 
 DAY_NS = 86_400 * 10**9
 KIB = 1 << 10
 HOUR_NS = 3_600 * 10**9
+LONG_WAYS = 64  # after one batch that needed it; a plain batch costs twice as much to plan that way
+_NEEDS_LONG_WAY = 395  # what the engine says of throwIf
+_PROTO = str(schema_files.SCHEMAS / "otlp.proto")
 
 
 @dataclass(frozen=True)
@@ -65,18 +69,55 @@ class Codec:
         self.window = window or Window()
         self.prices = Dictionaries(engine)
         self._engine = engine
+        self._long_ways = 0  # batches still to be decoded the long way without trying the short
 
     def load(self, prices: Iterable[PriceRow], user_map: Mapping[str, str] | None = None) -> None:
         """Fill the dictionaries: conventions.toml, and the rows of `prices` given."""
         for sql in schema_files.statements(schema_files.text("ingest/codec.sql")):
             self._engine.query(sql)
         self._engine.query("TRUNCATE TABLE codec.convention_rows")
-        rows = ", ".join(f"('{key}', {code})" for key, code in convention_rows())
+        rows = ", ".join(f"('{key}', {code})" for key, code in conventions.rows())
         self._engine.query(f"INSERT INTO codec.convention_rows (key, code) VALUES {rows}")
         self._engine.query("SYSTEM RELOAD DICTIONARY codec.conventions")
         self.prices.load(prices, user_map or {})
 
     def statement(self, signal: Signal, batch: Iterable[Delivery]) -> Statement:
         """Return the statement that decodes a file of these requests."""
-        is_large = signal == "traces" and any(self.window.may_exceed(d.body) for d in batch)
-        return render(signal, str(schema_files.SCHEMAS / "otlp.proto"), is_large=is_large)
+        if signal != "traces":
+            return render(signal, _PROTO)
+        is_foreign, self._long_ways = self._long_ways > 0, max(self._long_ways - 1, 0)
+        is_large = not is_foreign and any(self.window.may_exceed(d.body) for d in batch)
+        return render(signal, _PROTO, is_large=is_large, is_foreign=is_foreign)
+
+    def with_messages(
+        self, signal: Signal, batch: Sequence[Delivery]
+    ) -> tuple[Sequence[Delivery], bool]:
+        """Return a batch ready for the engine, and whether some log event of it holds messages."""
+        if signal != "logs":
+            return batch, False
+        told = [log_events.with_messages(delivery.body) for delivery in batch]
+        ready = [d._replace(body=body) for d, (body, _) in zip(batch, told, strict=True)]
+        return ready, any(has_messages for _, has_messages in told)
+
+    def decode(
+        self, signal: Signal, batch: Sequence[Delivery], run: Callable[[Statement], None]
+    ) -> Statement:
+        """Decode a batch by `run`, which raises StoreError; return the statement that did it.
+
+        The short statement stops at a span of a convention that it does not know; then the long
+        one is run, and for the batches that follow too: most senders keep to their convention.
+        Raises what `undecodable` makes of the error of `run`.
+        """
+        statement = self.statement(signal, batch)
+        try:
+            try:
+                run(statement)
+            except StoreError as error:
+                if error.code != _NEEDS_LONG_WAY:
+                    raise
+                self._long_ways = LONG_WAYS
+                statement = self.statement(signal, batch)
+                run(statement)
+        except StoreError as error:
+            raise undecodable(error) from error
+        return statement

@@ -6,20 +6,25 @@ The one place where attribute names become SQL. `render` is pure; ingest/codec.p
 from __future__ import annotations
 
 import re
-import tomllib
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tollway_processor import schema_files
 from tollway_processor.errors import StoreError
+from tollway_processor.ingest import conventions
+from tollway_processor.ingest.conventions import FOREIGN, SLOTS, Column, columns
 from tollway_processor.pricing import layers
 
-SLOTS = 32  # codes of one column: code = column * SLOTS + precedence
 # Columns that hold what a model was told and said; their values may be longer than others.
 CONTENT = (
     "system_instructions", "input_messages", "output_messages", "tool_definitions",
     "tool_arguments", "tool_result", "input_message_keys", "output_message_keys",
 )  # fmt: skip
+
+WHOLE_EVENT = "gen_ai.client.inference.operation.details"
+# Files of schemas/ingest that stand where another one says @NAME alone.
+FRAGMENTS = ("opened", "conversation")
 
 _VALUE = (
     "Tuple(value Enum8(''no''=0, ''string_value''=1, ''bool_value''=2, ''int_value''=3, "
@@ -31,28 +36,8 @@ _VALUE = (
     "int_value Int64, double_value Float64))), kvlist_value String, bytes_value String)"
 )
 _ATTRIBUTES = f"Array(Tuple(key String, value {_VALUE}))"
-_LINE_IF_SMALL = re.compile(r"^.* -- IF SMALL\n", re.MULTILINE)
-_LINE_IF_LARGE = re.compile(r"^.* -- IF LARGE\n", re.MULTILINE)
-_MACRO = re.compile(r"@(\w+)\((\w+)\)")
-
-
-class Column(NamedTuple):
-    """One column of conventions.toml: its number, kind, and attributes by precedence.
-
-    A column of quantities has a unit beside each attribute, and numbers the units, not the names.
-    """
-
-    number: int
-    kind: str
-    attributes: tuple[str, ...]
-    units: tuple[str, ...] = ()
-
-    def code(self, attribute: str) -> int:
-        """Return the code of one of its attributes, matched whole."""
-        index = self.attributes.index(attribute)
-        if self.units:
-            index = sorted(set(self.units)).index(self.units[index])
-        return self.number * SLOTS + index
+_LINE_IF = re.compile(r"^(.*) -- IF (\w+)\n", re.MULTILINE)
+_MACRO = re.compile(r"@(\w+)\(([\w.]*)\)")
 
 
 class Statement(NamedTuple):
@@ -65,50 +50,22 @@ class Statement(NamedTuple):
 
 
 @cache
-def columns() -> dict[str, Column]:
-    """Return conventions.toml as columns by name; prefixes are numbered last."""
-    table = tomllib.loads(schema_files.text("conventions.toml"))["columns"]
-    ordered = sorted(table.items(), key=lambda item: item[1]["kind"] == "prefix")
-    return {name: _column(number, entry) for number, (name, entry) in enumerate(ordered, 1)}
-
-
-def _column(number: int, entry: dict[str, Any]) -> Column:
-    told = entry.get("units") or {"": entry["attributes"]}
-    pairs = [(unit, name) for unit, names in told.items() for name in names]
-    column = Column(
-        number,
-        entry["kind"],
-        tuple(name for _, name in pairs),
-        tuple(unit for unit, _ in pairs if unit),
-    )
-    if len(set(column.units) or column.attributes) > SLOTS:
-        raise StoreError(f"conventions.toml: more than {SLOTS} attributes in {pairs[0][1]}")
-    return column
-
-
-def convention_rows() -> list[tuple[str, int]]:
-    """Return (attribute key, code) for every attribute that is matched whole."""
-    return [
-        (key, column.code(key))
-        for column in columns().values()
-        if column.kind != "prefix"
-        for key in column.attributes
-    ]
-
-
-@cache
-def render(signal: str, proto_path: str, *, is_large: bool = False) -> Statement:
+def render(
+    signal: str, proto_path: str, *, is_large: bool = False, is_foreign: bool = False
+) -> Statement:
     """Return the statement for "traces" or "logs"; `proto_path` is where otlp.proto lies.
 
-    Only the `is_large` one cuts and drops attributes over the limits.
+    Lines that end in IF SMALL, IF LARGE, IF PLAIN or IF FOREIGN are taken where they apply. Only
+    an `is_large` one cuts and drops attributes over the limits. One that is not `is_foreign`
+    fails with PLAIN_ONLY on a span that needs the long way; the foreign ones are all large.
     """
+    taken = {"LARGE" if is_large or is_foreign else "SMALL", "FOREIGN" if is_foreign else "PLAIN"}
     sql = schema_files.text(f"ingest/{signal}.sql")
     sql = layers.expand(sql)
-    sql = (_LINE_IF_SMALL if is_large else _LINE_IF_LARGE).sub("", sql)
+    sql = _LINE_IF.sub(lambda line: line[1] + "\n" if line[2] in taken else "", sql)
+    for fragment in FRAGMENTS:
+        sql = sql.replace(f"@{fragment}\n", schema_files.text(f"ingest/{fragment}.sql"))
     sql = sql.replace("@attributes", _ATTRIBUTES).replace("@proto", proto_path)
-    hot = [c.number for c in columns().values() if c.kind != "prefix"]
-    sql = sql.replace("@last_hot", str(max(hot) * SLOTS + SLOTS - 1))
-    sql = sql.replace("@content", ", ".join(str(columns()[name].number) for name in CONTENT))
     sql = _MACRO.sub(_expand, sql)
     head = re.search(r"INSERT INTO (\w+) \(([^)]*)\)\nSELECT", sql)
     if head is None:
@@ -121,19 +78,21 @@ def render(signal: str, proto_path: str, *, is_large: bool = False) -> Statement
 
 def _expand(match: re.Match[str]) -> str:
     macro, argument = match.groups()
-    if macro == "value":
-        return _value_text(argument)
-    if macro == "prefixes":
-        return _prefix_code(argument)
-    if macro == "quantities":
-        return _quantities(columns()[argument])
+    if macro in _OF_AN_EXPRESSION:
+        return _OF_AN_EXPRESSION[macro](argument)
+    if macro in _OF_THE_FILE:
+        return _OF_THE_FILE[macro]()
     column = columns()[argument]
     text = f"hot_text[{column.number}]"
+    if macro == "quantities":
+        return _quantities(column)
     expansions = {
+        "column": str(column.number),
         "code": str(column.number * SLOTS),
         "text": text,
         "number": f"toFloat64OrNull({text})",
-        "count": f"toUInt32OrNull({text})",
+        "count": f"hot_count[{column.number}]",
+        "key": f"keys[hot[indexOf(hot_columns, {column.number})]]",
     }
     return expansions[macro]
 
@@ -171,10 +130,92 @@ def _quantities(column: Column) -> str:
 
 
 def _prefix_code(key: str) -> str:
-    terms = [
-        f"{column.number * SLOTS} * startsWith({key}, '{prefix}')"
-        for column in columns().values()
-        if column.kind == "prefix"
+    return " + ".join(
+        f"{column.number * SLOTS + FOREIGN} * startsWith({key}, '{prefix}')"
+        for column in conventions.of_kind("prefix").values()
         for prefix in column.attributes
-    ]
-    return " + ".join(terms)
+    )
+
+
+def _array(items: Iterable[object]) -> str:
+    return "[" + ", ".join(f"'{i}'" if isinstance(i, str) else str(i) for i in items) + "]"
+
+
+def _renamed(keys: str) -> str:
+    """Keys, by the name that a span's convention means with them."""
+    sql = keys
+    for entry in conventions.table()["renamed"].values():
+        names = {key: name for key, name in entry.items() if key != "marker"}
+        pairs = f"{_array(names)}, {_array(names.values())}"
+        sql = (
+            f"if(has({keys}, '{entry['marker']}'), "
+            f"arrayMap(k -> transform(k, {pairs}, k), {keys}), {sql})"
+        )
+    return sql
+
+
+def _is_quoted(key: str) -> str:
+    prefixes = conventions.table()["quoted"]["prefixes"]
+    return "(" + " OR ".join(f"startsWith({key}, '{prefix}')" for prefix in prefixes) + ")"
+
+
+def _spelt(told: str, section: str) -> str:
+    names = conventions.table()[section]
+    return f"transform({told}, {_array(names)}, {_array(names.values())}, {told})"
+
+
+def _provider_of_name(name: str) -> str:
+    names = conventions.table()["span_names"]
+    return f"transform({name}, {_array(names)}, {_array(names.values())}, '')"
+
+
+def _numbers(kind: str) -> list[int]:
+    return [column.number for column in conventions.of_kind(kind).values()]
+
+
+def _last_hot() -> str:
+    hot = (c.number for c in columns().values() if c.kind != "prefix")
+    return str(max(hot) * SLOTS + SLOTS - 1)
+
+
+def _resource_keys() -> str:
+    keys = (key for key, _ in conventions.rows() if key.startswith(conventions.RESOURCE))
+    return _array(key.removeprefix(conventions.RESOURCE) for key in keys)
+
+
+def _opened_events() -> list[str]:
+    """Names of the events that a span with a plain convention's attributes has not."""
+    told = (key.partition("/")[0] for key, _ in conventions.rows() if "/" in key)
+    names = set(told) - {conventions.RESOURCE.rstrip("/")}
+    return sorted(names | set(conventions.table()["message_events"]))
+
+
+# Macros of an SQL expression (a name of one), of nothing; all others are of a column.
+_OF_AN_EXPRESSION: dict[str, Callable[[str], str]] = {
+    "value": _value_text,
+    "prefixes": _prefix_code,
+    "renamed": _renamed,
+    "is_quoted": _is_quoted,
+    "is_foreign": lambda code: f"bitTest({code}, {FOREIGN.bit_length() - 1})",
+    "operation_of": lambda told: _spelt(told, "operations"),
+    "provider_of_name": _provider_of_name,
+    "provider_of": lambda told: _spelt(told, "providers"),
+}
+_OF_THE_FILE: dict[str, Callable[[], str]] = {
+    "last_hot": _last_hot,
+    "content": lambda: ", ".join(str(columns()[name].number) for name in CONTENT),
+    "slots": lambda: str(SLOTS),
+    "quoted_markers": lambda: _array(conventions.table()["quoted"]["markers"]),
+    "objects": lambda: _array(conventions.table()["objects"]),
+    "objects_code": lambda: str(conventions.objects_code()),
+    "resource_keys": _resource_keys,
+    "opened_events": lambda: _array(_opened_events()),
+    "message_names": lambda: _array([*conventions.table()["message_events"], WHOLE_EVENT])[1:-1],
+    "message_events": lambda: _array(conventions.table()["message_events"]),
+    "message_roles": lambda: _array(conventions.table()["message_events"].values()),
+    "counts": lambda: ", ".join(map(str, _numbers("count"))),
+    "count_numbers": lambda: _array(_numbers("count")),
+    "count_names": lambda: _array(conventions.of_kind("count")),
+    "exclusive_providers": lambda: _array(conventions.table()["exclusive"]["providers"]),
+    "exclusive_scopes": lambda: _array(conventions.table()["exclusive"]["scopes"]),
+}

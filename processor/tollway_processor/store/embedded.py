@@ -10,16 +10,17 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-from tollway_processor.errors import StoreError
+from tollway_processor import schema_files
 from tollway_processor.ingest import envelope
 from tollway_processor.ingest.codec import Codec, Window
+from tollway_processor.ingest.statement import Statement
 from tollway_processor.pricing import table as price_table
 from tollway_processor.pricing.lookup import names_of
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
 from tollway_processor.store.config import EngineConfig
 from tollway_processor.store.damage import Damage
 from tollway_processor.store.durability import set_fsync
-from tollway_processor.store.engine import Engine, split_columns, undecodable
+from tollway_processor.store.engine import Engine, split_columns
 from tollway_processor.store.lock import StoreLock
 from tollway_processor.store.migrations import migrate
 
@@ -119,31 +120,30 @@ class EmbeddedStore:
         self, signal: Signal, batch: Sequence[Delivery], *, token: str, ingested_at_ns: int
     ) -> list[Refusal]:
         """See Store.ingest. The token is not needed here: every table is keyed by identity."""
-        statement = self.codec.statement(signal, batch)
-        sql = (
-            f"INSERT INTO {statement.target} ({statement.columns}) "
-            f"{statement.select} {statement.settings}"
-        )
         parameters: dict[str, object] = dict(self.codec.window.parameters(ingested_at_ns))
+        batch, has_messages = self.codec.with_messages(signal, batch)
+
+        def run(statement: Statement) -> None:
+            head = f"INSERT INTO {statement.target} ({statement.columns})"
+            self.command(f"{head} {statement.select} {statement.settings}", parameters)
+
         with envelope.as_file(envelope.delimited(batch)) as path:
             parameters["source"] = path
-            self._decode(sql, parameters)
+            self.codec.decode(signal, batch, run)
+            if has_messages:
+                self.command(
+                    schema_files.text("ingest/messages.sql"), {"ingested_at_ns": ingested_at_ns}
+                )
             refused = self.rows(REFUSALS, {"ingested_at_ns": ingested_at_ns})
             if signal == "traces" and self._learned(ingested_at_ns):
                 # The same rows again, now priced: identity makes the second run replace the first.
-                self._decode(sql, parameters)
+                self.codec.decode(signal, batch, run)
         if sum(len(delivery.body) for delivery in batch) > PURGE_BYTES:
             self._engine.give_back_memory()
         return [
             Refusal(int(str(r["request_index"])), str(r["reason"]), int(str(r["spans"])))
             for r in refused
         ]
-
-    def _decode(self, sql: str, parameters: Parameters) -> None:
-        try:
-            self.command(sql, parameters)
-        except StoreError as error:
-            raise undecodable(error) from error
 
     def _learned(self, ingested_at_ns: int) -> bool:
         at = {"ingested_at_ns": ingested_at_ns}

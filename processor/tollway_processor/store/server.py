@@ -14,16 +14,18 @@ from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 
-from tollway_processor.errors import StoreError, UsageError
+from tollway_processor import schema_files
+from tollway_processor.errors import UsageError
 from tollway_processor.ingest import envelope
 from tollway_processor.ingest.codec import Codec, Window
+from tollway_processor.ingest.statement import Statement
 from tollway_processor.pricing import table as price_table
 from tollway_processor.pricing.lookup import names_of
 from tollway_processor.store.client import Delivery, Parameters, Refusal, Row, Signal
 from tollway_processor.store.clock import NOW, ServerClock
 from tollway_processor.store.config import EngineConfig, ServerConfig
 from tollway_processor.store.deduplication import remember_blocks
-from tollway_processor.store.engine import Engine, run, undecodable
+from tollway_processor.store.engine import Engine, run
 from tollway_processor.store.migrations import migrate
 from tollway_processor.store.opening import without_password
 from tollway_processor.store.server_errors import ConnectionLostError, told_by_the_server
@@ -127,19 +129,22 @@ class ServerStore:
         self, signal: Signal, batch: Sequence[Delivery], *, token: str, ingested_at_ns: int
     ) -> list[Refusal]:
         """See Store.ingest."""
-        statement = self.codec.statement(signal, batch)
         parameters: dict[str, object] = dict(self.codec.window.parameters(ingested_at_ns))
-        select = f"CREATE TEMPORARY TABLE block ENGINE = Memory AS {statement.select}"
-        select += " " + statement.settings
+        batch, has_messages = self.codec.with_messages(signal, batch)
         with (
             envelope.as_file(envelope.delimited(batch)) as path,
             self._engine.session(fresh=True) as session,
         ):
             parameters["source"] = path
-            self._decode(session, select, parameters)
+
+            def decode(statement: Statement) -> None:
+                run(session, "DROP TEMPORARY TABLE IF EXISTS block", None, "Null")
+                head = "CREATE TEMPORARY TABLE block ENGINE = Memory AS"
+                run(session, f"{head} {statement.select} {statement.settings}", parameters, "Null")
+
+            statement = self.codec.decode(signal, batch, decode)
             if signal == "traces" and self._learned(session):
-                run(session, "DROP TEMPORARY TABLE block", None, "Null")
-                self._decode(session, select, parameters)
+                statement = self.codec.decode(signal, batch, decode)
             refused = _decoded(run(session, _REFUSALS, None, "JSON"))
             block = run(session, "SELECT * FROM block", None, "Native")
         columns = [name.strip() for name in statement.columns.split(",")]
@@ -150,6 +155,10 @@ class ServerStore:
             "optimize_on_insert": "0",
         }
         self._send(statement.target, columns, block, settings)
+        if has_messages:
+            self.command(
+                schema_files.text("ingest/messages.sql"), {"ingested_at_ns": ingested_at_ns}
+            )
         self._clock.set_if_old()
         return [Refusal(int(r["request_index"]), r["reason"], int(r["spans"])) for r in refused]
 
@@ -170,12 +179,6 @@ class ServerStore:
             except ConnectionLostError:
                 if is_last:
                     raise
-
-    def _decode(self, session: Any, select: str, parameters: Parameters) -> None:
-        try:
-            run(session, select, parameters, "Null")
-        except StoreError as error:
-            raise undecodable(error) from error
 
     def _learned(self, session: Any) -> bool:
         prices = self.codec.prices

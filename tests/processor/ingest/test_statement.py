@@ -60,9 +60,8 @@ def test_openinference_attributes_become_the_same_columns(otlp):
     assert (row["tool_names"], row["tool_call_count"]) == (["refund"], 1)
     assert row["cost_usd"] == "0.0003"  # 60 × 2.5e-6 + 40 × 1.25e-6 + 10 × 1e-5
     (message,) = otlp.stored("messages", span.trace_id)
-    assert (
-        json.loads(message["output_messages"])["llm.output_messages.0.message.role"] == "assistant"
-    )
+    call = {"type": "tool_call", "id": None, "name": "refund", "arguments": None}
+    assert json.loads(message["output_messages"]) == [{"role": "assistant", "parts": [call]}]
 
 
 def test_first_attribute_of_a_column_wins_whatever_the_order_on_the_wire(otlp):
@@ -71,12 +70,28 @@ def test_first_attribute_of_a_column_wins_whatever_the_order_on_the_wire(otlp):
     assert otlp.stored("spans", span.trace_id)[0]["input_tokens"] == 5
 
 
-@pytest.mark.parametrize("told", [-5, 2**40, "many", "", 1.5, [3]])
-def test_a_count_that_is_none_is_null_and_costs_nothing(otlp, told):
+@pytest.mark.parametrize(
+    ("told", "kept", "cause"),
+    [
+        (-5, "-5", "negative"),
+        (2**40, str(2**40), "absurd"),
+        (2**31 + 1, str(2**31 + 1), "absurd"),
+        ("many", "many", "no number"),
+        ("12.0", "12.0", "no number"),
+        ("1e3", "1e3", "no number"),
+        (True, "true", "no number"),
+        (float("nan"), "nan", "no number"),
+        (1.5, "1.5", "no number"),
+        ([3], "[3]", "no number"),
+    ],
+)
+def test_a_count_that_is_none_is_null_costs_nothing_and_is_kept(otlp, told, kept, cause):
     span = otlp.call(input_tokens=told)
     otlp.send(span)
     (row,) = otlp.stored("spans", span.trace_id)
     assert row["input_tokens"] is None
+    assert row["doubts"] == [f"input_tokens: {cause}"]
+    assert row["attributes"] == {"gen_ai.usage.input_tokens": kept}
     assert float(row["cost_usd"]) == pytest.approx(10 * 1e-5)
 
 

@@ -43,7 +43,7 @@ def test_trace_sums_its_calls_under_its_root(otlp, rollup):
     rollup.run()
     row = trace(otlp, root.trace_id)
     expected = {
-        "route": "sums", "route_source": "route", "cohort": "vip", "variant": "student",
+        "route": "sums", "route_source": "tollway.route", "cohort": "vip", "variant": "student",
         "name": "POST /support", "user_id": "u", "spans": 4, "calls": 2, "tool_calls": 1,
         "tool_errors": 1, "errors": 0, "failed": False, "input_tokens": 200, "output_tokens": 20,
         "unpriced_calls": 0, "models": ["gpt-4o-2024-08-06"],
