@@ -154,3 +154,26 @@ def test_password_is_never_shown():
 def test_url_of_no_store_is_wrong_use(url):
     with pytest.raises(UsageError, match="chdb:PATH"):
         folder_of(url)
+
+
+def test_spans_of_another_convention_and_log_events_reach_the_server(store, otlp):
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+    plain = otlp.call()
+    foreign = otlp.span(openinference__span__kind="LLM", llm__token_count__prompt=7)
+    assert otlp.commit(otlp.request(plain), otlp.request(foreign)) == []
+    assert otlp.stored("spans", plain.trace_id)[0]["input_tokens"] == 100
+    assert otlp.stored("spans", foreign.trace_id)[0]["input_tokens"] == 7
+    logs = ExportLogsServiceRequest()
+    record = logs.resource_logs.add().scope_logs.add().log_records.add(
+        event_name="gen_ai.user.message", trace_id=plain.trace_id, span_id=plain.span_id,
+        observed_time_unix_nano=plain.start_time_unix_nano,
+    )  # fmt: skip
+    told = record.body.kvlist_value.values.add(key="content")
+    told.value.string_value = "Where is it?"
+    batch = [Delivery(logs.SerializeToString())]
+    assert store.ingest("logs", batch, token="events", ingested_at_ns=time.time_ns()) == []
+    (row,) = otlp.stored("messages", plain.trace_id)
+    assert row["input_messages"] == (
+        '[{"role": "user", "parts": [{"type": "text", "content": "Where is it?"}]}]'
+    )
