@@ -28,12 +28,12 @@ class Processor:
     def __init__(self, store: Path | str, toml: str, log: Path) -> None:
         self.store = store if isinstance(store, str) else f"chdb:{store}"
         self.log = log
-        config = log.with_suffix(".toml")
-        config.write_text(toml)
+        self.config = log.with_suffix(".toml")
+        self.config.write_text(toml)
         with open(log, "ab") as errors:
             self.process = subprocess.Popen(
                 [
-                    *TOLLWAY, "serve", "--store", self.store, "--config", str(config),
+                    *TOLLWAY, "serve", "--store", self.store, "--config", str(self.config),
                     "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--sql", "127.0.0.1:0",
                 ],
                 stderr=errors, cwd=log.parent,

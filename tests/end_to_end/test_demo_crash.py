@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import aiohttp
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -70,6 +71,7 @@ async def _relay() -> AsyncIterator[tuple[Relay, str]]:
             yield relay, str(server.make_url("")).rstrip("/")
 
 
+@pytest.mark.slow
 async def test_sigkill_in_mid_traffic_loses_no_acknowledged_span(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         relay, relay_url = await stack.enter_async_context(_relay())

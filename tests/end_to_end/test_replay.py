@@ -75,6 +75,7 @@ def mixed(letters):
     return body
 
 
+@pytest.mark.slow
 def test_letters_go_straight_into_a_store_that_nobody_holds(tollway, folder, letters):
     assert tollway("migrate", "--store", f"chdb:{folder}").returncode == 0
     told = tollway("replay", "--store", f"chdb:{folder}")

@@ -56,7 +56,10 @@ def test_metrics_are_what_prometheus_reads_and_all_are_explained(served):
     for family in found.values():
         assert family.documentation, family.name
     suffixed = {name.removesuffix("_total") for name in HELP}
-    absent = {"tollway_commits_split", "tollway_dead_letters", "tollway_rollup_failures"}
+    absent = {
+        "tollway_alert_failures", "tollway_alerts", "tollway_commits_split", "tollway_dead_letters",
+        "tollway_rollup_failures",
+    }  # fmt: skip
     assert set(found) == suffixed - absent, "what never happened has no series yet"
     assert found["tollway_items"].samples[0].value == 4
     assert found["tollway_retention_seconds"].samples[0].value == 400 * 86_400

@@ -42,7 +42,9 @@ def _in_flight(processor, requests):
     return f"tollway_in_flight_requests {requests}\n" in processor.get("/metrics")[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 async def test_second_signal_ends_at_once_and_loses_nothing(serve, load, number):
     processor = await asyncio.to_thread(serve, None, "[batch]\ndrain_s = 60\n")
     senders = load(spans=2000, content_bytes=2000)

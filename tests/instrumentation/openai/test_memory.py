@@ -50,7 +50,7 @@ def _round(client: Any, wire: Any, samples: Any, ask: Any) -> int:
     return 8
 
 
-@pytest.mark.parametrize("rounds", [150, pytest.param(2500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [60, pytest.param(2500, marks=pytest.mark.slow)])
 def test_memory_is_flat(wire: Any, samples: Any, ask: Any, rounds: int) -> None:
     import tollway
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from tollway_processor.pricing import layers
 
 
+@pytest.mark.slow
 def test_a_million_calls_cost_the_sum_of_their_tokens_times_their_rates(store):
     store.codec.prices.learn([("openai", "", "gpt-4o-mini")])
     priced = layers.expand(

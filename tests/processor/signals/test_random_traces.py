@@ -110,7 +110,9 @@ def sent(otlp, trace_id: bytes, told: Told):
     )
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "seed", [SEEDS[0], *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[1:])]
+)
 def test_any_traces_in_any_order_cost_what_they_cost(otlp, store, seed):
     rng = random.Random(seed)
     traces = {otlp.trace_id(): some_trace(rng) for _ in range(12)}
