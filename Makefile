@@ -6,7 +6,8 @@ STORE ?= chdb:tollway-data
 OLDER_OPENAI := 1.66.5 2.54.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-versions lint serve bench-instrumentation bench-peers bench-signals clean
+.PHONY: help demo test test-all test-versions lint serve golden clean \
+	bench-instrumentation bench-peers bench-ingest bench-query bench-signals bench-evaluation
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -32,6 +33,9 @@ test-versions: $(VENV)/.made ## the library's tests on older openai clients
 			tests/instrumentation; \
 	done
 
+golden: $(VENV)/.dev ## capture anew what other instrumentations send of one conversation
+	$(BIN)/python tests/golden/capture.py $(ARGS)
+
 lint: $(VENV)/.dev ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,6 +49,16 @@ bench-instrumentation: $(VENV)/.dev ## overhead of the library, beside the peers
 
 bench-peers: $(VENV)/.dev ## the same with each peer in an environment of its own
 	$(BIN)/python tests/bench/peers.py $(ARGS)
+
+bench-ingest: $(VENV)/.dev ## spans a CPU-second, beside Rotel, the engine's ceiling and plain Python
+	$(BIN)/python tests/bench/peers.py rotel
+	$(BIN)/python tests/bench/ingest.py $(ARGS)
+
+bench-query: $(VENV)/.dev ## the documented questions on millions of spans, beside the Collector's tables
+	$(BIN)/python tests/bench/query.py $(ARGS)
+
+bench-evaluation: $(VENV)/.dev ## how long evaluating many routes takes
+	$(BIN)/python tests/bench/evaluation.py $(ARGS)
 
 bench-signals: $(VENV)/.dev ## simulate the statistics: false alarms, power, wrong promotions
 	$(BIN)/python tests/bench/signals.py $(ARGS)
