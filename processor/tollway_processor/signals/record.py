@@ -10,7 +10,7 @@ from typing import Any
 from tollway_processor.signals.arms import labelled
 from tollway_processor.signals.evaluate import Evaluation, Measured, losing_cohorts
 from tollway_processor.signals.sides import WHOLE_ROUTE
-from tollway_processor.signals.statistics import Role, Signal, describe
+from tollway_processor.signals.statistics import CheaperButWorse, Role, Signal, describe
 from tollway_processor.store.client import Store
 
 ALARM = "CHEAPER_BUT_WORSE"
@@ -117,16 +117,18 @@ def _signal(measured: Measured) -> dict[str, Any]:
     }
 
 
+def first_gains(alarm: CheaperButWorse) -> list[Signal]:
+    """Return the gain to name first: of the whole route, and the cost where it is one."""
+    return sorted(alarm.gains, key=lambda s: (s.cohort is not None, s.metric != "cost_usd"))[:1]
+
+
 def alarm_words(evaluation: Evaluation, cohort: str | None) -> str:
     """Return what got better and what got worse on a losing cohort, in sentences."""
     alarm = evaluation.verdict.cheaper_but_worse
     if alarm is None:
         return ""
     losses = _losses(evaluation, cohort)
-    gains = sorted(
-        alarm.gains, key=lambda gain: (gain.cohort is not None, gain.metric != "cost_usd")
-    )
-    sentences = [describe(gain) for gain in gains[:1]] + [describe(s) for s in losses[:2]]
+    sentences = [describe(gain) for gain in first_gains(alarm)] + [describe(s) for s in losses[:2]]
     if len(losses) > 2:
         sentences.append(f"{len(losses) - 2} more got worse there.")
     return " ".join(sentences)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -13,7 +14,7 @@ from tollway_processor.signals.evaluate import evaluate
 from tollway_processor.signals.report import Example, Report, forest, html, markdown, table
 from tollway_processor.signals.report.document import by_metric
 from tollway_processor.signals.report.markdown import MOST_CHARACTERS
-from tollway_processor.signals.statistics import Arm, Criteria, compare_rate, rate_arm
+from tollway_processor.signals.statistics import Arm, Criteria, Role, compare_rate, rate_arm
 from tollway_processor.signals.traffic import Traffic
 
 HOSTILE = "<script>alert('x')</script>"
@@ -167,6 +168,16 @@ def test_effect_beyond_the_scale_is_an_arrow_at_its_end():
     drawn = forest.row(comparison, "words")
     assert "<circle" not in drawn
     assert 'points="-8,6 0,13 -8,20"' in drawn
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_page_says_what_each_role_may_do(role):
+    told = report()
+    worst = replace(told.evaluation.measured[0].signal, role=role)
+    measured = (replace(told.evaluation.measured[0], signal=worst),)
+    page = Page(html(Report(replace(told.evaluation, measured=measured))))
+    assert str(role) in page.text
+    assert page.open == []
 
 
 def test_signal_without_a_comparison_is_drawn_as_not_measured():

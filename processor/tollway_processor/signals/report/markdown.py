@@ -29,7 +29,7 @@ def markdown(report: Report) -> str:
     if report.examples:
         lines += ["", "Traces to look at:", ""]
         lines += [
-            f"- {_escape(e.cohort)}: {_escape(e.value)}: `{e.trace_id}`" for e in report.examples
+            f"- {_escape(e.cohort)}, {_escape(e.metric)}: `{e.trace_id}`" for e in report.examples
         ]
     if settled:
         lines += ["", "<details>", f"<summary>{len(settled)} more signals</summary>", ""]

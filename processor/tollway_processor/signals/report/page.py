@@ -7,6 +7,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
+from tollway_processor.signals.record import first_gains
 from tollway_processor.signals.report import forest
 from tollway_processor.signals.report.document import (
     Report,
@@ -81,7 +82,7 @@ def _alarm(report: Report) -> str:
     alarm = report.evaluation.verdict.cheaper_but_worse
     if alarm is None:
         return ""
-    lines = [describe(signal) for signal in (*alarm.gains[:1], *alarm.losses[:3])]
+    lines = [describe(signal) for signal in (*first_gains(alarm), *alarm.losses[:3])]
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return (
         f'<div class="alarm"><strong class="bad">CHEAPER_BUT_WORSE</strong><ul>{items}</ul></div>'
@@ -123,6 +124,7 @@ def _group(name: str, signals: Sequence[Signal]) -> str:
 
 _ROLES = {
     Role.GUARDRAIL: "guardrail: must hold",
+    Role.TRIPWIRE: "tripwire: rolls back, keeps nothing waiting",
     Role.GOAL: "goal: must not get worse",
     Role.WATCHED: "watched, decides nothing",
 }
@@ -165,8 +167,7 @@ def _examples(report: Report) -> str:
     if not report.examples and not report.sql:
         return ""
     items = "".join(
-        f"<li>{escape(e.cohort)}, {escape(e.metric)}: {escape(e.value)}: "
-        f"<code>{escape(e.trace_id)}</code></li>"
+        f"<li>{escape(e.cohort)}, {escape(e.metric)}: <code>{escape(e.trace_id)}</code></li>"
         for e in report.examples
     )
     sql = f"<pre>{escape(report.sql)}</pre>" if report.sql else ""

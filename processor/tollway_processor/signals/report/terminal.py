@@ -29,5 +29,5 @@ def table(report: Report) -> Group:
         grid.add_row(*line[:2], state, *line[3:])
     parts: list[ConsoleRenderable] = [Text(report.evaluation.verdict.headline, style="bold"), grid]
     for example in report.examples:
-        parts.append(Text(f"{example.cohort}: {example.value}: trace {example.trace_id}"))
+        parts.append(Text(f"{example.cohort}, {example.metric}: trace {example.trace_id}"))
     return Group(*parts)
