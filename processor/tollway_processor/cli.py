@@ -241,8 +241,21 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_store(gate)
     gate.add_argument("--route", required=True)
-    gate.add_argument("--baseline", required=True, metavar="VARIANT")
-    gate.add_argument("--candidate", required=True, metavar="VARIANT")
+    gate.add_argument("--baseline", required=True, metavar="NAME")
+    gate.add_argument("--candidate", required=True, metavar="NAME")
+    gate.add_argument(
+        "--stage",
+        choices=("checkpoint", "mirror", "canary"),
+        help="a dataset or mirrored traffic answered by both (pairs), or shared traffic; default: "
+        "pairs where most traces have a partner",
+    )
+    gate.add_argument(
+        "--by",
+        choices=("variant", "model", "release", "prompt", "period"),
+        default="variant",
+        help="what the two names are; period: before and after --split (observational)",
+    )
+    gate.add_argument("--split", metavar="TIME", help="UTC, for instance 2026-11-24T09:00")
     gate.add_argument("--since", metavar="SPAN", help="for instance 7d (default all)")
     gate.add_argument("--format", choices=("table", "json", "markdown", "html"), default="table")
 
@@ -335,11 +348,18 @@ def _rebuild(given: argparse.Namespace) -> int:
 
 
 def _gate(given: argparse.Namespace) -> int:
-    from tollway_processor.commands.gate import run_gate
+    from tollway_processor.commands.gate import Question, run_gate
 
-    return run_gate(
-        _config(given), given.route, given.baseline, given.candidate, given.since, given.format
+    question = Question(
+        given.route,
+        given.baseline,
+        given.candidate,
+        since=given.since,
+        stage=given.stage,
+        by=given.by,
+        split=given.split,
     )
+    return run_gate(_config(given), question, given.format)
 
 
 def _demo(given: argparse.Namespace) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from tollway_processor.commands.reader import reader, since_s
@@ -12,14 +13,17 @@ from tollway_processor.commands.tables import console
 from tollway_processor.config import Config
 from tollway_processor.errors import UsageError
 from tollway_processor.signals.arms import (
+    Query,
     RouteArms,
     Slice,
+    labelled,
     read_arms,
     read_rolled_back,
     store_query,
     with_pairs,
 )
-from tollway_processor.signals.evaluate import evaluate, variants
+from tollway_processor.signals.evaluate import Evaluation, evaluate, variants
+from tollway_processor.signals.policy import SignalsConfig
 from tollway_processor.signals.record import signal_rows
 from tollway_processor.signals.report import Report, html, markdown, table
 from tollway_processor.signals.report.facts import read_report
@@ -28,41 +32,86 @@ EXIT_CODES = {"PROMOTE": 0, "ROLLBACK": 1, "HOLD": 2}
 NOTHING_TO_COMPARE = 3
 
 
-def run_gate(
-    config: Config, route: str, baseline: str, candidate: str, since: str | None, format: str
-) -> int:
+@dataclass(frozen=True)
+class Question:
+    """What `tollway gate` is asked."""
+
+    route: str
+    baseline: str
+    candidate: str
+    since: str | None = None
+    stage: str | None = None
+    """checkpoint: a dataset answered by both; mirror: mirrored traffic; canary: shared traffic."""
+    by: str = "variant"
+    """What baseline and candidate are: variant, model, release, prompt, period."""
+    split: str | None = None
+    """Of `by` period: the time, UTC, that divides the sides "before" and "after"."""
+
+
+def run_gate(config: Config, question: Question, format: str) -> int:
     """Decide and say why; returns 0 PROMOTE, 1 ROLLBACK, 2 HOLD.
 
     Raises UsageError (which the gate exits with 3) when there is nothing to compare.
     """
-    start_s = since_s(since)
+    start_s = since_s(question.since)
+    cut = Slice(since_s=start_s, dimension=question.by, split_s=_split_s(question))
     with reader(config) as source:
         query = store_query(source.query)
-        cut = Slice(since_s=start_s)
-        arms = read_arms(query, [route], cut, config.signals).get(route, RouteArms({}))
-        present = variants(arms)
-        for variant in (baseline, candidate):
-            if variant not in present:
-                have = ", ".join(present) or "none"
-                raise UsageError(
-                    f"route {route} has no traces of variant {variant} (it has: {have})"
-                )
-        if baseline == candidate:
-            raise UsageError("--baseline and --candidate are the same variant")
-        arms = with_pairs(query, arms, route, baseline, cut, config.signals)
-        rolled_back = read_rolled_back(query, [route], start_s)
+        arms = _arms(query, question, cut, config.signals)
+        sides = question.baseline, question.candidate
+        key = (question.route, *(labelled(question.by, side) for side in sides))
         evaluation = evaluate(
-            route,
+            question.route,
             arms,
-            baseline,
-            candidate,
+            *sides,
             config=config.signals,
-            was_rolled_back=(route, baseline, candidate) in rolled_back,
+            dimension=question.by,
+            was_rolled_back=key in read_rolled_back(query, [question.route], start_s),
         )
+        _check_stage(question, evaluation)
+        since = question.since
         window = f"Traces of the last {since}" if since else "All traces"
         report = read_report(query, evaluation, start_s, window)
     _print(report, format)
     return EXIT_CODES[str(evaluation.verdict.decision)]
+
+
+def _arms(query: Query, question: Question, cut: Slice, config: SignalsConfig) -> RouteArms:
+    route = question.route
+    arms = read_arms(query, [route], cut, config).get(route, RouteArms({}))
+    present = variants(arms)
+    for side in (question.baseline, question.candidate):
+        if side not in present:
+            have = ", ".join(present) or "none"
+            raise UsageError(
+                f"route {route} has no traces of {question.by} {side} (it has: {have})"
+            )
+    if question.baseline == question.candidate:
+        raise UsageError("--baseline and --candidate are the same")
+    if question.stage == "canary":
+        return arms
+    return with_pairs(query, arms, route, question.baseline, cut, config)
+
+
+def _check_stage(question: Question, evaluation: Evaluation) -> None:
+    if question.stage in ("checkpoint", "mirror") and not evaluation.is_paired:
+        raise UsageError(
+            f"--stage {question.stage} compares two answers to the same inputs, and most of the "
+            "candidate's traces have no partner: give both traces the same tollway.pair.id, or "
+            "compare shared traffic with --stage canary"
+        )
+
+
+def _split_s(question: Question) -> int:
+    if (question.by == "period") != (question.split is not None):
+        raise UsageError("--by period, and only that, needs --split TIME")
+    if question.split is None:
+        return 0
+    try:
+        moment = datetime.fromisoformat(question.split)
+    except ValueError as error:
+        raise UsageError(f"--split {question.split}: give a time as YYYY-MM-DD[THH:MM]") from error
+    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
 
 
 def _print(report: Report, format: str) -> None:
@@ -83,6 +132,10 @@ def _document(report: Report) -> dict[str, Any]:
         "verdict": str(verdict.decision),
         "reason": verdict.headline,
         "reasons": list(verdict.reasons),
+        "dimension": evaluation.dimension,
+        "is_paired": evaluation.is_paired,
+        "observational": evaluation.is_observational,
+        "multiplicity": evaluation.multiplicity,
         "cheaper_but_worse": verdict.cheaper_but_worse is not None,
         "traces_needed": verdict.traces_needed,
         "days_needed": evaluation.days_needed,
