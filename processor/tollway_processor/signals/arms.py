@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
-
 from tollway_processor import schema_files
 from tollway_processor.signals.latency import Histogram
 from tollway_processor.signals.policy import SignalsConfig
@@ -243,6 +241,9 @@ def _rows(query: Query, name: str, parameters: Parameters) -> Iterable[dict[str,
     result = query(schema_files.text(f"rollup/{name}.sql"), parameters, "ArrowStream")
     if not result:
         return
+    # Taken in when first needed: it weighs 27 MiB, and an idle processor has nothing to compare.
+    import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+
     with pa.ipc.open_stream(result) as reader:
         for batch in reader:
             names = batch.schema.names
