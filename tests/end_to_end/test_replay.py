@@ -82,6 +82,7 @@ def test_letters_go_straight_into_a_store_that_nobody_holds(tollway, folder, let
     check_replayed(tollway, told, folder, letters)
 
 
+@pytest.mark.slow
 def test_letters_go_through_the_processor_that_holds_the_store(tollway, serve, folder, letters):
     serve(folder)
     told = tollway("replay", "--store", f"chdb:{folder}")

@@ -74,6 +74,7 @@ def send(http: str, model: str) -> None:
     provider.shutdown()
 
 
+@pytest.mark.slow
 def test_a_price_that_comes_late_is_applied_through_the_running_processor(serve, tmp_path):
     start, stop = serve
     store = ("--store", f"chdb:{tmp_path / 'data'}")
