@@ -6,6 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+_PART = re.compile(r"@(\w+)")
 SCHEMAS = Path(__file__).parent / "schemas"
 
 
@@ -13,6 +14,17 @@ SCHEMAS = Path(__file__).parent / "schemas"
 def text(name: str) -> str:
     """Return the file `name`, a path below schemas/ such as "rollup/traces.sql"."""
     return (SCHEMAS / name).read_text(encoding="utf-8")
+
+
+@cache
+def with_parts(name: str) -> str:
+    """Return the file `name` with each @part spelled out: rollup/parts/part.sql, headless."""
+    return _PART.sub(lambda found: _part(found[1]), text(name))
+
+
+def _part(name: str) -> str:
+    _, _, sql = text(f"rollup/parts/{name}.sql").partition("\n")
+    return sql.rstrip()
 
 
 def names(folder: str, suffix: str = ".sql") -> list[str]:

@@ -1,7 +1,6 @@
 -- Which traces of a candidate show a loss best?
--- Parameters: route, dimension and side (what the candidate is: a variant, model, release or prompt),
--- cohort (* for all), metric (a signal's name), since_s (s since 1970,
--- UTC), limit.
+-- Parameters: route; dimension, split_s and side (what the candidate is, as in rollup/arms.sql); cohort
+-- (* for all), metric (a signal's name), since_s (s since 1970, UTC), limit.
 -- Result: trace_id, cohort, started_at (UTC), harm: how bad the metric is on this trace, in its own
 -- unit (1 where it is a yes or no); only traces where it is bad, the worst and newest first.
 SELECT trace_id, cohort, started_at,
@@ -23,8 +22,7 @@ SELECT trace_id, cohort, started_at,
         {metric:String} LIKE '%latency%', duration_ns / 1e6,
         0) AS harm
 FROM traces FINAL
-WHERE route = {route:String} AND multiIf({dimension:String} = 'variant', toString(variant), {dimension:String} = 'model', arrayStringConcat(models, '+'),
-                {dimension:String} = 'release', toString(service_version), {dimension:String} = 'prompt', toString(prompt_version), 'after') = {side:String}
+WHERE route = {route:String} AND @side = {side:String}
     AND ({cohort:String} = '*' OR cohort = {cohort:String})
     AND started_at >= toDateTime({since_s:UInt32}, 'UTC') AND harm > 0
 ORDER BY harm DESC, started_at DESC, trace_id

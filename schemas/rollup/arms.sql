@@ -7,39 +7,18 @@
 -- Result: route, cohort, side, epoch, names, n, total, total_sq, clusters, cluster_total_sq,
 -- cluster_cross, cluster_size_sq (one entry a metric).
 WITH
-    long_sessions AS
-    (
-        SELECT route, session_id
-        FROM traces FINAL
-        WHERE route IN {routes:Array(String)} AND session_id != '' AND started_at >= toDateTime({since_s:UInt32}, 'UTC')
-        GROUP BY route, session_id
-        HAVING count() > 1
-    ),
+    @long_sessions,
     traces_of AS
     (
         SELECT
             route,
-            multiIf({dimension:String} = 'variant', toString(variant),
-                    {dimension:String} = 'model', arrayStringConcat(models, '+'),
-                    {dimension:String} = 'release', toString(service_version),
-                    {dimension:String} = 'prompt', toString(prompt_version),
-                    toUnixTimestamp(started_at) < {split_s:UInt32}, 'before', 'after') AS side,
-            multiIf(session_id != '', session_id, user_id != '', user_id, trace_id) AS cluster,
-            if(empty({epochs:Array(Array(UInt32))}), 0,
-               toUInt32(arrayCount(start -> start <= toUnixTimestamp(started_at), {epochs:Array(Array(UInt32))}[indexOf({routes:Array(String)}, route)]))) AS epoch,
+            @side AS side,
+            @cluster AS cluster,
+            @epoch,
             arrayFilter((name, is_in) -> is_in,
                         [toString(cohort), 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
-                        [true, largest_input_tokens >= {long_context_tokens:UInt32}, tool_calls > 0,
-                         user_turns > 1 OR (session_id != '' AND (route, session_id) IN (long_sessions)),
-                         non_latin_share >= {non_latin_share:Float64}]) AS cohorts,
-            failed OR errors > 0 AS has_error,
-            tool_calls > 0 OR tool_errors > 0 AS has_tools,
-            has_tools OR invalid_tool_arguments > 0 AS asked_tools,
-            toFloat64(ifNull(t.cost_usd, if(shadow_cost_usd > 0, shadow_cost_usd, 0))) AS paid,
-            paid > 0 AND unpriced_calls = 0 AS is_priced,
-            is_priced AND has_error + truncated + refused + empty_answers + arraySum(mapValues(score_fails)) = 0 AS is_success,
-            if(is_priced, paid, 0) AS usd,
-            if(is_priced, log(usd), 0) AS log_usd,
+                        [true, @built_in]) AS cohorts,
+            @measures,
             log(greatest(duration_ns, 1) / 1e6) AS log_ms,
             isNotNull(ttft_ns) AS is_streamed,
             if(is_streamed, log(greatest(ifNull(ttft_ns, 1), 1) / 1e6), 0) AS log_ttft,
@@ -49,8 +28,7 @@ WITH
             retries > 0 AS is_retried, retries >= 3 AS is_storm, fallbacks > 0 AS is_fallback,
             tool_errors > 0 AS has_tool_error, tool_timeouts > 0 AS has_timeout, invalid_tool_arguments > 0 AS has_invalid,
             toFloat64(tool_calls) AS tools, input_tokens > 0 AS has_input, output_tokens > 0 AS has_output
-        FROM traces AS t FINAL
-        WHERE route IN {routes:Array(String)} AND started_at >= toDateTime({since_s:UInt32}, 'UTC')
+        @traces
     ),
     clusters_of AS
     (

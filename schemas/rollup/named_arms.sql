@@ -5,38 +5,23 @@
 -- Result: route, cohort, side, epoch, metric, n, total, total_sq, clusters, cluster_total_sq,
 -- cluster_cross, cluster_size_sq.
 WITH
-    long_sessions AS
-    (
-        SELECT route, session_id
-        FROM traces FINAL
-        WHERE route IN {routes:Array(String)} AND session_id != '' AND started_at >= toDateTime({since_s:UInt32}, 'UTC')
-        GROUP BY route, session_id
-        HAVING count() > 1
-    ),
+    @long_sessions,
     traces_of AS
     (
         SELECT
             route,
-            multiIf({dimension:String} = 'variant', toString(variant),
-                    {dimension:String} = 'model', arrayStringConcat(models, '+'),
-                    {dimension:String} = 'release', toString(service_version),
-                    {dimension:String} = 'prompt', toString(prompt_version),
-                    toUnixTimestamp(started_at) < {split_s:UInt32}, 'before', 'after') AS side,
-            multiIf(session_id != '', session_id, user_id != '', user_id, trace_id) AS cluster,
-            if(empty({epochs:Array(Array(UInt32))}), 0,
-               toUInt32(arrayCount(start -> start <= toUnixTimestamp(started_at), {epochs:Array(Array(UInt32))}[indexOf({routes:Array(String)}, route)]))) AS epoch,
+            @side AS side,
+            @cluster AS cluster,
+            @epoch,
             arrayFilter((name, is_in) -> is_in,
                         [toString(cohort), 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
-                        [true, largest_input_tokens >= {long_context_tokens:UInt32}, tool_calls > 0,
-                         user_turns > 1 OR (session_id != '' AND (route, session_id) IN (long_sessions)),
-                         non_latin_share >= {non_latin_share:Float64}]) AS cohorts,
+                        [true, @built_in]) AS cohorts,
             arrayConcat(
                 arrayMap((k, x) -> (concat('score:', k), x), mapKeys(scores), mapValues(scores)),
                 arrayMap((k, x) -> (concat('score_fail:', k), toFloat64(x)), mapKeys(score_fails), mapValues(score_fails)),
                 arrayMap((k, x) -> (concat('outcome:', k), toFloat64(x > 0)), mapKeys(outcomes),
                          if(toUnixTimestamp(started_at) <= {outcome_until_s:UInt32}, mapValues(outcomes), arrayMap(x -> 0., mapValues(outcomes))))) AS told_of
-        FROM traces AS t FINAL
-        WHERE route IN {routes:Array(String)} AND started_at >= toDateTime({since_s:UInt32}, 'UTC')
+        @traces
     ),
     clusters_of AS
     (

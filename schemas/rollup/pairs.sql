@@ -6,38 +6,18 @@
 -- Result: route, cohort, candidate, metric, only_candidate, only_baseline, both_bad (pairs with a
 -- value above 0), baseline_total, and of the differences candidate minus baseline the sums of arms.sql.
 WITH
-    long_sessions AS
-    (
-        SELECT route, session_id
-        FROM traces FINAL
-        WHERE route IN {routes:Array(String)} AND session_id != '' AND started_at >= toDateTime({since_s:UInt32}, 'UTC')
-        GROUP BY route, session_id
-        HAVING count() > 1
-    ),
+    @long_sessions,
     traces_of AS
     (
         SELECT
             route,
-            multiIf({dimension:String} = 'variant', toString(variant),
-                    {dimension:String} = 'model', arrayStringConcat(models, '+'),
-                    {dimension:String} = 'release', toString(service_version),
-                    {dimension:String} = 'prompt', toString(prompt_version),
-                    toUnixTimestamp(started_at) < {split_s:UInt32}, 'before', 'after') AS side,
-            multiIf(session_id != '', session_id, user_id != '', user_id, trace_id) AS cluster,
+            @side AS side,
+            @cluster AS cluster,
             pair_id, started_at,
             arrayFilter((name, is_in) -> is_in,
                         ['*', toString(cohort), 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
-                        [true, true, largest_input_tokens >= {long_context_tokens:UInt32}, tool_calls > 0,
-                         user_turns > 1 OR (session_id != '' AND (route, session_id) IN (long_sessions)),
-                         non_latin_share >= {non_latin_share:Float64}]) AS cohorts,
-            failed OR errors > 0 AS has_error,
-            tool_calls > 0 OR tool_errors > 0 AS has_tools,
-            has_tools OR invalid_tool_arguments > 0 AS asked_tools,
-            toFloat64(ifNull(t.cost_usd, if(shadow_cost_usd > 0, shadow_cost_usd, 0))) AS paid,
-            paid > 0 AND unpriced_calls = 0 AS is_priced,
-            is_priced AND has_error + truncated + refused + empty_answers + arraySum(mapValues(score_fails)) = 0 AS is_success,
-            if(is_priced, paid, 0) AS usd,
-            if(is_priced, log(usd), 0) AS log_usd,
+                        [true, true, @built_in]) AS cohorts,
+            @measures,
             log(greatest(duration_ns, 1) / 1e6) AS log_ms,
             isNotNull(ttft_ns) AS is_streamed,
             if(is_streamed, log(greatest(ifNull(ttft_ns, 1), 1) / 1e6), 0) AS log_ttft,
@@ -59,8 +39,7 @@ WITH
                 mapFromArrays(arrayMap(k -> concat('score:', k), mapKeys(scores)), mapValues(scores)),
                 mapFromArrays(arrayMap(k -> concat('score_fail:', k), mapKeys(score_fails)), arrayMap(x -> toFloat64(x), mapValues(score_fails))),
                 mapFromArrays(arrayMap(k -> concat('outcome:', k), mapKeys(outcomes)), arrayMap(x -> toFloat64(x > 0), mapValues(outcomes)))) AS told
-        FROM traces AS t FINAL
-        WHERE route IN {routes:Array(String)} AND started_at >= toDateTime({since_s:UInt32}, 'UTC')
+        @traces
             AND pair_id != ''
     ),
     told_pairs AS

@@ -7,11 +7,7 @@ FROM
 (
     SELECT
         route,
-        multiIf({dimension:String} = 'variant', toString(variant),
-                {dimension:String} = 'model', arrayStringConcat(models, '+'),
-                {dimension:String} = 'release', toString(service_version),
-                {dimension:String} = 'prompt', toString(prompt_version),
-                toUnixTimestamp(started_at) < {split_s:UInt32}, 'before', 'after') AS side,
+        @side AS side,
         toUnixTimestamp(started_at) AS at_s, pair_id != '' AS is_mirrored,
         min(at_s) OVER (PARTITION BY route) AS first_s,
         max(at_s) OVER (PARTITION BY route) AS last_s,

@@ -71,7 +71,8 @@ def run_gate(config: Config, question: Question, format: str) -> int:
         _check_stage(question, evaluation)
         since = question.since
         window = f"Traces of the last {since}" if since else "All traces"
-        report = read_report(query, evaluation, start_s, window)
+        # Of periods the candidate is what began after the split.
+        report = read_report(query, evaluation, max(start_s, cut.split_s), window)
     _print(report, format)
     return EXIT_CODES[str(evaluation.verdict.decision)]
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tollway_processor.door.faults import QUERY_WAS_CANCELLED, fault
 from tollway_processor.door.session import Connect, Result, opened
-from tollway_processor.door.tokens import quote_string
+from tollway_processor.quoting import quote_string
 
 _PIPE_BYTES = 1024 * 1024
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from tollway_processor.door.faults import BAD_ARGUMENTS, UNKNOWN_PARAMETER, fault
 from tollway_processor.door.session import Connection
-from tollway_processor.door.tokens import Kind, quote_name, tokens
+from tollway_processor.door.tokens import Kind, tokens
 from tollway_processor.errors import StoreError
+from tollway_processor.quoting import quote_name
 
 
 class Node(NamedTuple):

@@ -15,8 +15,8 @@ from tollway_processor.door.faults import (
     fault,
     tidy,
 )
-from tollway_processor.door.tokens import quote_name, quote_string
 from tollway_processor.errors import RetryableError
+from tollway_processor.quoting import quote_name, quote_string
 
 
 class Result(Protocol):

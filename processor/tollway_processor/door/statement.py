@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tollway_processor.door.clauses import CLAUSE_WORDS, Clauses
-from tollway_processor.door.tokens import Kind, Token, quote_string, tokens, unquote
+from tollway_processor.door.tokens import Kind, Token, tokens, unquote
+from tollway_processor.quoting import quote_string
 
 READ_WORDS = frozenset(
     {"SELECT", "WITH", "FROM", "EXPLAIN", "SHOW", "DESCRIBE", "DESC", "EXISTS", "CHECK", "KILL"}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tollway_processor.pricing.lookup import COLUMNS, Cells, Digits, Learned, Lookup, Name
 from tollway_processor.pricing.row import PriceRow
+from tollway_processor.quoting import quote_string
 from tollway_processor.store.engine import Engine
 
 
@@ -75,7 +76,7 @@ def _literal(value: object) -> str:
             "(" + ", ".join(_array(v) if isinstance(v, tuple) else _literal(v) for v in value) + ")"
         )
     if isinstance(value, str) and not isinstance(value, Digits):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        return quote_string(value)
     return str(value)
 
 

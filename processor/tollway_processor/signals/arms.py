@@ -238,7 +238,7 @@ def _latency(query: Query, parameters: Parameters) -> dict[str, dict[Key, Histog
 
 def _rows(query: Query, name: str, parameters: Parameters) -> Iterable[dict[str, Any]]:
     """Yield the rows of schemas/rollup/NAME.sql, read by columns: rows are large here."""
-    result = query(schema_files.text(f"rollup/{name}.sql"), parameters, "ArrowStream")
+    result = query(schema_files.with_parts(f"rollup/{name}.sql"), parameters, "ArrowStream")
     if not result:
         return
     # Taken in when first needed: it weighs 27 MiB, and an idle processor has nothing to compare.

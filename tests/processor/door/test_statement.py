@@ -9,8 +9,9 @@ import pytest
 from tollway_processor.door import parse
 from tollway_processor.door.session import Connection
 from tollway_processor.door.statement import split_insert, split_statement
-from tollway_processor.door.tokens import quote_name, quote_string, tokens, unquote
+from tollway_processor.door.tokens import tokens, unquote
 from tollway_processor.errors import StoreError
+from tollway_processor.quoting import quote_name, quote_string
 
 STATEMENTS = [
     ("SELECT 1", None, {}),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from tollway_processor.quoting import quote_string
 from tollway_processor.signals.alerts.changes import VERDICT, Alert
 from tollway_processor.signals.sides import WHOLE_ROUTE
 
@@ -31,7 +32,7 @@ def title(alert: Alert) -> str:
 def statement(alert: Alert) -> str:
     """Return SQL that shows the signals behind the alert."""
     where = " AND ".join(
-        f"{name} = {_quoted(str(getattr(alert, name)))}"
+        f"{name} = {quote_string(str(getattr(alert, name)))}"
         for name in ("route", "baseline", "candidate")
     )
     return f"SELECT * FROM latest_route_signals WHERE {where} ORDER BY state, cohort, metric"
@@ -102,7 +103,3 @@ def _value(value: object) -> dict[str, Any]:
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

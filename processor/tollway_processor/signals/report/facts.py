@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from tollway_processor import schema_files
+from tollway_processor.quoting import quote_string
 from tollway_processor.signals.arms import Query, decoded_rows
 from tollway_processor.signals.evaluate import Evaluation
 from tollway_processor.signals.report.document import Example, Report
@@ -39,9 +40,10 @@ def worst_traces(
     parameters = {
         "route": evaluation.route, "side": evaluation.candidate,
         "dimension": evaluation.dimension, "cohort": cohort if is_labelled else WHOLE_ROUTE,
-        "metric": signal.metric, "since_s": max(since_s, 0), "limit": limit,
+        "metric": signal.metric, "since_s": max(since_s, 0), "split_s": 0, "limit": limit,
     }  # fmt: skip
-    found = decoded_rows(query(schema_files.text("queries/worst_traces.sql"), parameters, "JSON"))
+    sql = schema_files.with_parts("queries/worst_traces.sql")
+    found = decoded_rows(query(sql, parameters, "JSON"))
     return [
         Example(str(row["trace_id"]), str(row["cohort"]), signal.metric, f"{float(row['harm']):g}")
         for row in found
@@ -59,15 +61,19 @@ def _examples(query: Query, evaluation: Evaluation, since_s: int) -> Iterator[Ex
                 yield example
 
 
+# What a side is called in `traces`; a period is no column.
+_COLUMNS = {
+    "variant": "variant", "release": "service_version", "prompt": "prompt_version",
+    "model": "arrayStringConcat(models, '+')",
+}  # fmt: skip
+
+
 def _statement(evaluation: Evaluation) -> str:
     """A statement that a reader can paste into `tollway sql`."""
-    route, candidate = (_quoted(text) for text in (evaluation.route, evaluation.candidate))
+    where = f"route = {quote_string(evaluation.route)}"
+    if column := _COLUMNS.get(evaluation.dimension):
+        where += f" AND {column} = {quote_string(evaluation.candidate)}"
     return (
         "SELECT trace_id, cohort, started_at, cost_usd, scores, score_fails, outcomes\n"
-        f"FROM traces FINAL\nWHERE route = {route} AND variant = {candidate}\n"
-        "ORDER BY started_at DESC LIMIT 100"
+        f"FROM traces FINAL\nWHERE {where}\nORDER BY started_at DESC LIMIT 100"
     )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
