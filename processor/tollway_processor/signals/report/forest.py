@@ -17,7 +17,7 @@ REACH = 40.0
 """Margins shown on either side of no change; what lies beyond ends in an arrow."""
 _TICKS = ((-10.0, "10× better"), (0.0, "no change"), (3.0, "3×"), (10.0, "10× worse"))
 
-_CLASSES = {
+TONES = {
     State.REGRESSED: "bad",
     State.IMPROVED: "good",
     State.HELD: "good",
@@ -50,7 +50,7 @@ def row(comparison: Comparison | None, description: str) -> str:
 
 def _marks(comparison: Comparison) -> str:
     margin = comparison.criteria.margin
-    kind = _CLASSES[comparison.state]
+    kind = TONES[comparison.state]
     estimate = comparison.difference / margin
     shapes = ""
     if comparison.state is not State.INSUFFICIENT:

@@ -21,7 +21,6 @@ from tollway_processor.signals.report.document import (
 from tollway_processor.signals.statistics import (
     Role,
     Signal,
-    State,
     describe,
     describe_values,
     format_harm,
@@ -128,13 +127,6 @@ _ROLES = {
     Role.GOAL: "goal: must not get worse",
     Role.WATCHED: "watched, decides nothing",
 }
-_TONES = {
-    State.REGRESSED: "bad",
-    State.IMPROVED: "good",
-    State.HELD: "good",
-    State.INCONCLUSIVE: "open",
-    State.INSUFFICIENT: "open",
-}
 
 
 def _row(signal: Signal, *, with_metric: bool = False) -> str:
@@ -148,7 +140,7 @@ def _row(signal: Signal, *, with_metric: bool = False) -> str:
         )
     return (
         f'<div class="row"><div class="name">{escape(name)} '
-        f'<span class="state {_TONES[signal.state]}">{escape(str(signal.state))}</span></div>'
+        f'<span class="state {forest.TONES[signal.state]}">{escape(str(signal.state))}</span></div>'
         f'{forest.row(comparison, describe(signal))}<div class="figures">{figures}</div></div>'
     )
 
