@@ -92,6 +92,7 @@ def test_letters_go_through_the_processor_that_holds_the_store(tollway, serve, f
     assert len(list(letters.read())) == 2, "a letter that fails again is no second letter"
 
 
+@pytest.mark.slow
 def test_all_stored_exits_0_and_keep_deletes_none(tollway, folder):
     kept = DeadLetters(folder / "dead-letters")
     kept.append(DeadLetter("traces", request_of(7), "", "once"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 MIB = 1 << 20
 # 320 for the engine, 400 for the process at rest, 32 in flight some times over: what was decoded,
 # what gRPC holds before it asks, and pages that the allocators keep.
@@ -17,6 +19,7 @@ memory_bytes = 335544320
 """
 
 
+@pytest.mark.slow
 async def test_flood_is_stored_or_refused_within_the_memory_limit(serve, load, until):
     processor = await asyncio.to_thread(serve, None, LITTLE)
     # What making the tables took is given back a moment after the start.

@@ -79,6 +79,7 @@ async def test_slow_server_is_refused_until_it_answers_in_time(
     await stored_again(processor, senders, until)
 
 
+@pytest.mark.slow
 async def test_lost_answer_is_asked_for_again_and_stores_one_block(serve, clickhouse, wire, load):
     line, processor, senders = await started(serve, clickhouse, wire, load)
     line.swallowed = 1

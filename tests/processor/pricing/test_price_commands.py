@@ -115,6 +115,7 @@ def test_a_price_that_comes_late_is_applied_through_the_running_processor(serve,
     assert "No cost changed" in run("reprice", *store).stdout
 
 
+@pytest.mark.slow
 def test_wrong_prices_are_refused_at_the_start_by_name(tmp_path):
     config = tmp_path / "tollway.toml"
     config.write_text('[[prices]]\nmodel = "m"\ninput_usd_per_mtok = -1\n')

@@ -163,6 +163,7 @@ def test_request_sent_three_times_changes_nothing(otlp, rollup):
     assert once[1][0]["traces"] == 5
 
 
+@pytest.mark.slow
 def test_any_order_of_arrival_ends_in_the_same_rows(otlp, rollup):
     told = {}
     for route, shuffled in (("ordered", False), ("shuffled", True)):
