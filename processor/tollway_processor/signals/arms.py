@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tollway_processor import schema_files
-from tollway_processor.signals.latency import Histogram
+from tollway_processor.signals.latency import EMPTY, Histogram
 from tollway_processor.signals.policy import SignalsConfig
 from tollway_processor.signals.statistics import Arm, PairCounts
 from tollway_processor.signals.traffic import Traffic, traffic_of
@@ -71,6 +71,8 @@ class RouteArms:
     "The arms within epochs of constant shares; empty while there is one epoch."
     latency: Mapping[Key, Histogram] = field(default_factory=dict)
     "(cohort, side, duration | ttft) to its histogram."
+    latency_epochs: Mapping[Key, Mapping[int, Histogram]] = field(default_factory=dict)
+    "The histograms within epochs; empty while there is one epoch."
     pairs: Mapping[tuple[str, str, str, str], Pairs] = field(default_factory=dict)
     "(cohort, baseline, candidate, measured name) to mirrored pairs."
     traffic: Traffic = field(default_factory=Traffic)
@@ -139,7 +141,7 @@ def _read(
         cuts = {"routes": changing, "epochs": [starts[route] for route in changing]}
         for route, (key, epoch, arm) in _cut_arms(query, {**parameters, **cuts}):
             epochs.setdefault(route, {}).setdefault(key, {})[epoch] = arm
-    latency = _latency(query, parameters)
+    latency = _latency(query, {**parameters, "epochs": [starts[route] for route in routes]})
     frozen: dict[str, dict[Key, int]] = {}
     for row in _rows(query, "latency_thresholds", {"routes": routes}):
         key = (row["cohort"], row["baseline"], row["metric"])
@@ -148,7 +150,8 @@ def _read(
         route: RouteArms(
             of_route,
             epochs.get(route, {}),
-            latency.get(route, {}),
+            {key: sum(told.values(), EMPTY) for key, told in latency.get(route, {}).items()},
+            latency.get(route, {}) if starts.get(route) else {},
             {},
             traffic.get(route, Traffic()),
             frozen.get(route, {}),
@@ -228,11 +231,12 @@ def _arm(values: Sequence[float]) -> Arm:
     return Arm(int(n), total, total_sq, int(clusters), *rest)
 
 
-def _latency(query: Query, parameters: Parameters) -> dict[str, dict[Key, Histogram]]:
-    found: dict[str, dict[Key, Histogram]] = {}
+def _latency(query: Query, parameters: Parameters) -> dict[str, dict[Key, dict[int, Histogram]]]:
+    found: dict[str, dict[Key, dict[int, Histogram]]] = {}
     for row in _rows(query, "latency_bins", parameters):
         key = (row["cohort"], row["side"], row["measure"])
-        found.setdefault(row["route"], {})[key] = Histogram(row["bins"], row["counts"])
+        by_epoch = found.setdefault(row["route"], {}).setdefault(key, {})
+        by_epoch[row["epoch"]] = Histogram(row["bins"], row["counts"])
     return found
 
 

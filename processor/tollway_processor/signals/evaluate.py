@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tollway_processor.signals.arms import RouteArms
-from tollway_processor.signals.metrics import BASE
 from tollway_processor.signals.policy import RoutePolicy, SignalsConfig
 from tollway_processor.signals.quantile_shift import quantile_signals
 from tollway_processor.signals.questions import Draft, Questions
-from tollway_processor.signals.sides import BUILT_IN, NOTHING, Sides, Threshold, sides_of
+from tollway_processor.signals.sides import BUILT_IN, Sides, Threshold, sides_of
 from tollway_processor.signals.statistics import (
     Comparison,
     MeanQuestion,
@@ -168,7 +167,9 @@ def evaluate_all(tasks: Sequence[Task], config: SignalsConfig | None = None) -> 
 def _evaluation(task: Task, questions: Questions, measured: list[Measured]) -> Evaluation:
     ratio = _sample_ratio(questions.sides, questions.policy)
     is_observational = not questions.is_paired and not (
-        task.dimension == "variant" and _is_random(questions.policy, task.candidate)
+        task.dimension == "variant"
+        and questions.sides.is_concurrent
+        and _is_random(questions.policy, task.candidate)
     )
     signals = [m.signal for m in measured]
     verdict = decide(
@@ -219,14 +220,14 @@ def _is_random(policy: RoutePolicy, candidate: str) -> bool:
 
 
 def _sample_ratio(sides: Sides, policy: RoutePolicy) -> SampleRatio | None:
-    """Check the declared split, over sessions where they stick to a side, else over traces."""
+    """Check the declared split, over sessions where they stick to a side, else over traces.
+
+    What is declared is the split of now: earlier epochs had another.
+    """
     declared = policy.shares.get(sides.candidate)
     if declared is None:
         return None
-    arms = [
-        sum((sides.arm(c, side, BASE) for c in sides.labelled), start=NOTHING)
-        for side in (sides.baseline, sides.candidate)
-    ]
+    arms = [sides.newest(side) for side in (sides.baseline, sides.candidate)]
     base, other = (arm.effective_clusters for arm in arms)
     return check_sample_ratio(base, other, declared)
 

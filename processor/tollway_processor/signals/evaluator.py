@@ -20,11 +20,11 @@ from tollway_processor.signals.arms import (
 from tollway_processor.signals.evaluate import Evaluation, Task, dearest, evaluate_all, variants
 from tollway_processor.signals.policy import SignalsConfig
 from tollway_processor.signals.record import write
+from tollway_processor.signals.sides import SIDE_BY_SIDE
 from tollway_processor.store.client import Store
 
 DAY_S = 86_400
 _ROUTES_A_STEP = 100  # between two looks at the clock; each step reads all traces anew
-_SIDE_BY_SIDE = ("variant", "model")
 _FEWEST_TRACES = 20  # of a release, before it is one that others are compared with
 
 
@@ -91,7 +91,7 @@ def evaluate_routes(
     traffic = read_traffic(query, routes, cut, config)
     routes = [route for route in routes if route in traffic and len(traffic[route].sides) > 1]
     succession = {}
-    if cut.dimension not in _SIDE_BY_SIDE:
+    if cut.dimension not in SIDE_BY_SIDE:
         found = {route: traffic[route].newest_two(_FEWEST_TRACES) for route in routes}
         succession = {route: pair for route, pair in found.items() if pair is not None}
         routes = [route for route in routes if route in succession]

@@ -47,6 +47,8 @@ class Histogram:
 
     def __add__(self, other: Histogram) -> Histogram:
         """Return the histogram of both sets of traces."""
+        if not self.bins:
+            return other
         sums: dict[int, float] = {}
         for histogram in (self, other):
             for place, count in zip(histogram.bins, histogram.counts, strict=True):

@@ -37,7 +37,7 @@ def quantile_signals(sides: Sides) -> Iterator[Signal]:
         for place, cohorts in places.items():
             pair = [
                 (
-                    sides.histogram(cohorts, side, measure),
+                    sides.compared(cohorts, side, measure),
                     sum((sides.arm(c, side, logs) for c in cohorts), start=Arm(0, 0.0, clusters=0)),
                 )
                 for side in (sides.baseline, sides.candidate)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tollway_processor.signals.metrics import BASE, Metric, metrics_of
 from tollway_processor.signals.policy import RoutePolicy, SignalsConfig
-from tollway_processor.signals.sides import BUILT_IN, Sides, counts_of, is_tail
+from tollway_processor.signals.sides import BUILT_IN, Epochs, Sides, counts_of, is_tail
 from tollway_processor.signals.statistics import (
     Arm,
     Comparison,
@@ -67,7 +67,8 @@ class Questions:
     def _plain(self, name: str, metric: Metric) -> Iterator[Draft]:
         labelled = self.sides.labelled
         pairs = {c: self.sides.pair(c, name, metric) for c in self._cohorts()}
-        yield self._whole(name, metric, {c: pairs[c] for c in labelled})
+        epochs = {c: self.sides.epochs(c, name, metric) for c in labelled}
+        yield self._whole(name, metric, {c: pairs[c] for c in labelled}, epochs)
         for cohort, pair in pairs.items():
             if not self._is_alone(cohort) and (pair[0].n or pair[1].n):
                 yield Draft(metric, cohort, self._cohort(cohort, name, metric, pair))
@@ -83,11 +84,15 @@ class Questions:
         threshold = self.sides.threshold(None, name)
         if threshold is None:
             return
-        yield self._whole(name, metric, {c: self.sides.tail(c, name, threshold) for c in labelled})
+        tails = {c: self.sides.tail(c, name, threshold) for c in labelled}
+        epochs = {c: self.sides.tail_epochs(c, name, threshold) for c in labelled}
+        yield self._whole(name, metric, tails, epochs)
         for cohort in self._cohorts():
             own = self.sides.threshold(cohort, name)
             if own is not None and not self._is_alone(cohort):
-                yield Draft(metric, cohort, _ask(metric, *self.sides.tail(cohort, name, own)))
+                sides = self.sides.tail(cohort, name, own)
+                epochs_of = self.sides.tail_epochs(cohort, name, own)
+                yield Draft(metric, cohort, _ask(metric, *sides, epochs_of))
 
     def _cohort(
         self, cohort: str, name: str, metric: Metric, pair: tuple[Arm, Arm]
@@ -119,11 +124,17 @@ class Questions:
             is_log=default.method is Method.LOG_MEAN,
         )
 
-    def _whole(self, name: str, metric: Metric, pairs: dict[str, tuple[Arm, Arm]]) -> Draft:
+    def _whole(
+        self,
+        name: str,
+        metric: Metric,
+        pairs: dict[str, tuple[Arm, Arm]],
+        epochs: dict[str, Epochs],
+    ) -> Draft:
         if len(pairs) == 1:
             ((cohort, pair),) = pairs.items()
             if is_tail(name):
-                return Draft(metric, None, _ask(metric, *pair))
+                return Draft(metric, None, _ask(metric, *pair, epochs[cohort]))
             return Draft(metric, None, self._cohort(cohort, name, metric, pair))
         if self.is_paired and (paired := self._paired("*", name, metric)):
             return Draft(metric, None, paired)
@@ -138,7 +149,7 @@ class Questions:
                 self._weight(cohort, arm),
                 arm,
                 other,
-                () if is_tail(name) else self.sides.epochs(cohort, name, metric),
+                epochs[cohort],
             )
             for cohort, (arm, other) in pairs.items()
         ]

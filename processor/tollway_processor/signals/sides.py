@@ -19,6 +19,8 @@ from tollway_processor.signals.statistics import Arm, Counts
 BUILT_IN = "builtin:"
 RARE = "builtin:rare"
 WHOLE_ROUTE = "*"
+# Dimensions whose sides serve at the same time; the sides of others follow each other.
+SIDE_BY_SIDE = ("variant", "model")
 _FEWEST_FOR_A_TAIL = 200  # baseline traces: ten beyond its p95
 NOTHING = Arm(0, 0.0, clusters=0)
 _TIMED = {"duration": "log_duration_ms", "ttft": "log_ttft_ms"}
@@ -105,13 +107,46 @@ class Sides:
             arm = with_all(arm, self.arm(cohort, side, BASE))
         return inverted(arm) if metric.is_inverted else arm
 
+    @cached_property
+    def shared(self) -> list[int]:
+        """Epochs in which both sides served; empty while there is but one epoch.
+
+        Sides that follow each other overlap for as long as the roll-out takes; that is all that
+        is compared only where it holds half of the candidate's traces.
+        """
+        served = [self._served(side) for side in (self.baseline, self.candidate)]
+        shared = sorted(set(served[0]) & set(served[1]))
+        overlap = sum(served[1][epoch] for epoch in shared)
+        is_roll_out = 2 * overlap < sum(served[1].values())
+        return [] if is_roll_out and self.dimension not in SIDE_BY_SIDE else shared
+
+    @property
+    def is_concurrent(self) -> bool:
+        """Whether what is compared was served at the same times, as far as epochs can tell."""
+        return bool(self.shared or not self.route.epochs)
+
+    def _served(self, side: str) -> dict[int, float]:
+        """Return a side's traces by epoch."""
+        served: dict[int, float] = {}
+        for cohort in self.labelled:
+            for epoch, arm in self.route.epochs.get((cohort, side, BASE), {}).items():
+                served[epoch] = served.get(epoch, 0) + arm.n
+        return served
+
+    def newest(self, side: str) -> Arm:
+        """Return all traces of a side in the newest shared epoch; without epochs, of all times."""
+        if not self.shared:
+            return _summed(self.arm(cohort, side, BASE) for cohort in self.labelled)
+        told = (self.route.epochs.get((cohort, side, BASE), {}) for cohort in self.labelled)
+        return _summed(epochs.get(self.shared[-1], NOTHING) for epochs in told)
+
     def epochs(self, cohort: str, name: str, metric: Metric) -> Epochs:
-        """Return (baseline, candidate) within each epoch of both; empty while there is one."""
-        if not self.route.epochs:
+        """Return (baseline, candidate) within each shared epoch that has both."""
+        if not self.shared:
             return ()
         sides = [self._in_epochs(cohort, s, name, metric) for s in (self.baseline, self.candidate)]
-        shared = sorted(set(sides[0]) & set(sides[1]))
-        return tuple((sides[0][e], sides[1][e]) for e in shared)
+        both = [epoch for epoch in self.shared if epoch in sides[0] and epoch in sides[1]]
+        return tuple((sides[0][epoch], sides[1][epoch]) for epoch in both)
 
     def _in_epochs(self, cohort: str, side: str, name: str, metric: Metric) -> dict[int, Arm]:
         found: dict[int, Arm] = {}
@@ -134,13 +169,26 @@ class Sides:
         return self.route.pairs.get((cohort, self.baseline, self.candidate, name))
 
     def histogram(self, cohorts: Iterable[str], side: str, measure: str) -> Histogram:
-        """Return the latency of a side over some cohorts."""
-        whole = EMPTY
-        for cohort in cohorts:
-            for member in self._members(cohort):
-                told = self.route.latency.get((member, side, measure), EMPTY)
-                whole = whole + told if whole.bins else told
-        return whole
+        """Return the latency of a side over some cohorts, of all times."""
+        keys = self._latency_keys(cohorts, side, measure)
+        return sum((self.route.latency.get(key, EMPTY) for key in keys), EMPTY)
+
+    def histograms(self, cohorts: Iterable[str], side: str, measure: str) -> list[Histogram]:
+        """Return the latency of a side over some cohorts in each shared epoch."""
+        told = [
+            self.route.latency_epochs.get(key, {})
+            for key in self._latency_keys(cohorts, side, measure)
+        ]
+        return [sum((epochs.get(e, EMPTY) for epochs in told), EMPTY) for e in self.shared]
+
+    def compared(self, cohorts: Iterable[str], side: str, measure: str) -> Histogram:
+        """Return the latency of a side over some cohorts in all that is compared."""
+        if not self.shared:
+            return self.histogram(cohorts, side, measure)
+        return sum(self.histograms(cohorts, side, measure), EMPTY)
+
+    def _latency_keys(self, cohorts: Iterable[str], side: str, measure: str) -> list[Key]:
+        return [(m, side, measure) for cohort in cohorts for m in self._members(cohort)]
 
     def threshold(self, cohort: str | None, name: str) -> int | None:
         """Return the bin that a tail metric counts beyond: the frozen one, else today's quantile.
@@ -172,6 +220,18 @@ class Sides:
             for side in (self.baseline, self.candidate)
         )
         return base, other
+
+    def tail_epochs(self, cohort: str, name: str, threshold_bin: int) -> Epochs:
+        """Return the traces beyond a threshold within each shared epoch."""
+        measure = name.partition("_above_p")[0]
+        sides = [
+            [
+                Arm(told.n, told.above(threshold_bin))
+                for told in self.histograms([cohort], side, measure)
+            ]
+            for side in (self.baseline, self.candidate)
+        ]
+        return tuple((b, c) for b, c in zip(*sides, strict=True) if b.n and c.n)
 
 
 def counts_of(epochs: Sequence[tuple[Arm, Arm]]) -> tuple[Counts, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tollway_processor.signals.evaluator import Evaluator
@@ -91,3 +93,35 @@ def test_history_keeps_each_state_of_a_day(otlp, store, rollup):
         "ORDER BY evaluated_at"
     )
     assert [row["state"] for row in states] == ["INSUFFICIENT", "IMPROVED"]
+
+
+def test_variants_are_compared_where_both_served(otlp, store, rollup):
+    """The teacher was fast while it served alone; since the student came, all is slow."""
+    hour_ns = 3_600 * 10**9
+    now = time.time_ns()
+    spans = []
+    for number in range(1200):
+        is_alone = number < 600
+        variant, model = ("student", "gpt-4o-mini") if number % 2 else ("teacher", "gpt-4o")
+        hours = 30 - number / 600 if is_alone else 10 - number / 600
+        took_ms = 200 if is_alone or number % 20 < 18 else 900
+        spans.append(
+            otlp.call(
+                gen_ai__request__model=model,
+                gen_ai__response__model=model,
+                tollway__route="slower",
+                tollway__variant="teacher" if is_alone else variant,
+                start_ns=now - int(hours * hour_ns),
+                duration_ns=took_ms * 10**6,
+            )
+        )
+    otlp.send(*spans)
+    Evaluator(store).run(rollup.run())
+    (row,) = [
+        row
+        for row in written(store, "latest_route_signals", "slower")
+        if row["metric"] == "latency_above_p95"
+    ]
+    assert (row["candidate"], row["cohort"]) == ("student", "*")
+    assert row["baseline_value"] == pytest.approx(0.1), "of the time with the student alone"
+    assert row["state"] != "REGRESSED"

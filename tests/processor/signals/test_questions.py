@@ -168,6 +168,78 @@ def test_outage_of_the_teacher_is_no_news_of_the_student():
     assert found.state is State.IMPROVED
 
 
+def timed(n, slow):
+    """Latency of n traces, so many of them slow, and their logarithms."""
+    fast, late = 300, 345  # bins of 1/50 of ln ms
+    logs = ((n - slow) * fast + slow * late) / 50
+    squares = ((n - slow) * fast**2 + slow * late**2) / 2500
+    return Histogram((fast, late), (n - slow, slow)), Arm(n, logs, squares)
+
+
+def in_epochs(times):
+    """[(teacher n, slow), (student n, slow)] of each epoch to what is known of a route."""
+    arms, latency, by_epoch = {}, {}, {"epochs": {}, "latency_epochs": {}}
+    for k, side in enumerate(("teacher", "student")):
+        told = [timed(*sides[k]) for sides in times]
+        n = sum(sides[k][0] for sides in times)
+        arms["", side, "error"] = rate_arm(n, 0)
+        arms["", side, "log_duration_ms"] = sum((logs for _, logs in told), Arm(0, 0.0))
+        latency["", side, "duration"] = sum((h for h, _ in told), Histogram((), ()))
+        present = [e for e, sides in enumerate(times) if sides[k][0]]
+        by_epoch["epochs"]["", side, "error"] = {e: rate_arm(times[e][k][0], 0) for e in present}
+        by_epoch["epochs"]["", side, "log_duration_ms"] = {e: told[e][1] for e in present}
+        by_epoch["latency_epochs"]["", side, "duration"] = {e: told[e][0] for e in present}
+    return arms, {"latency": latency, **by_epoch}
+
+
+def test_slower_times_of_both_sides_are_no_tail_of_the_candidate():
+    """The teacher served alone while all was fast; since the student came, all is slow."""
+    arms, known = in_epochs([[(2000, 100), (0, 0)], [(2000, 1000), (2000, 1000)]])
+    threshold = {("*", "teacher", "duration_above_p95"): 300}
+    evaluation = judge(arms, thresholds=threshold, **known)
+    tail = signal(evaluation, None, "latency_above_p95").signal.comparison
+    assert (tail.baseline, tail.candidate) == (pytest.approx(0.5), pytest.approx(0.5))
+    assert tail.difference == pytest.approx(0, abs=1e-9)
+    assert tail.state in (State.HELD, State.INCONCLUSIVE)
+    median = signal(evaluation, None, "latency_p50_ms").signal.comparison
+    assert median.difference == 0
+    assert evaluation.verdict.decision is not Decision.ROLLBACK
+
+
+def test_tail_is_found_within_the_times_that_both_served():
+    arms, known = in_epochs([[(2000, 1000), (0, 0)], [(2000, 100), (2000, 400)]])
+    threshold = {("*", "teacher", "duration_above_p95"): 300}
+    tail = signal(judge(arms, thresholds=threshold, **known), None, "latency_above_p95")
+    assert tail.signal.comparison.difference == pytest.approx(0.15, abs=1e-9)
+    assert tail.signal.state is State.REGRESSED
+
+
+def test_releases_that_follow_each_other_are_compared_over_all_their_traces():
+    """Of a roll-out only minutes overlap; what is before and after is what there is to compare."""
+    arms, known = in_epochs([[(3000, 0), (0, 0)], [(60, 0), (50, 0)], [(0, 0), (3000, 0)]])
+    arms["", "student", "error"] = rate_arm(3050, 600)
+    known["epochs"]["", "student", "error"] = {1: rate_arm(50, 0), 2: rate_arm(3000, 600)}
+    task = Task("refunds", RouteArms(arms, **known), "teacher", "student", "release")
+    followed = signal(evaluate_all([task])[0], None, "error").signal
+    assert followed.state is State.REGRESSED
+    beside = signal(judge(arms, **known), None, "error").signal
+    assert beside.state is not State.REGRESSED, "variants are compared where both served"
+
+
+def test_variants_that_never_served_together_are_observational():
+    arms, known = in_epochs([[(3000, 0), (0, 0)], [(0, 0), (3000, 0)]])
+    assert judge(arms, policy(assignment="random"), **known).is_observational
+
+
+def test_declared_split_is_the_one_of_the_newest_epoch():
+    """First 10 %, then half: now half is declared."""
+    arms, known = in_epochs([[(9000, 0), (1000, 0)], [(3000, 0), (3000, 0)]])
+    ratio = judge(arms, policy(shares={"student": 0.5}), **known).sample_ratio
+    assert (ratio.realised, ratio.is_mismatch) == (0.5, False)
+    ratio = judge(arms, policy(shares={"student": 0.1}), **known).sample_ratio
+    assert ratio.is_mismatch
+
+
 def test_pairs_are_compared_as_pairs():
     arms = counts(easy=((1000, 80), (1000, 80)))
     told = {
