@@ -24,7 +24,7 @@ from tollway_processor.signals.rollup import Rollup
 from tollway_processor.store.config import MIB, EngineConfig
 from tollway_processor.store.embedded import EmbeddedStore
 
-LOAD = EngineConfig(fsync=False, memory_bytes=4096 * MIB)
+LOAD = EngineConfig(fsync=False, memory_bytes=10 * 1024 * MIB)
 WARM_RUNS = 5
 SIZES = """
 SELECT sum(bytes_on_disk) AS bytes
