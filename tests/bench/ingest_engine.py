@@ -74,7 +74,7 @@ def native_blocks(store: EmbeddedStore, bodies: list[bytes]) -> list[Block]:
     for table in TABLES:
         listed = store.rows(
             "SELECT name FROM system.columns WHERE database = currentDatabase() AND "
-            "table = {table:String} ORDER BY position",
+            "table = {table:String} AND default_kind != 'MATERIALIZED' ORDER BY position",
             {"table": table},
         )
         names = tuple(str(row["name"]) for row in listed)
