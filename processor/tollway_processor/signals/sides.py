@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tollway_processor.signals.arms import Key, Pairs, RouteArms, labelled
 from tollway_processor.signals.latency import EMPTY, TAILS, Histogram, tail_arm
 from tollway_processor.signals.metrics import BASE, Metric, inverted
-from tollway_processor.signals.statistics import Arm, Counts
+from tollway_processor.signals.statistics import Arm, Counts, rate_arm
 
 BUILT_IN = "builtin:"
 RARE = "builtin:rare"
@@ -97,9 +97,18 @@ class Sides:
         return _summed(self.route.arms.get((c, side, name), NOTHING) for c in self._members(cohort))
 
     def pair(self, cohort: str, name: str, metric: Metric) -> tuple[Arm, Arm]:
-        """Return (baseline, candidate) of a metric on a cohort."""
+        """Return (baseline, candidate) of a metric on a cohort, in all that is compared."""
         base = self._told(cohort, self.baseline, name, metric)
-        return base, self._told(cohort, self.candidate, name, metric)
+        other = self._told(cohort, self.candidate, name, metric)
+        return self._compared(base, other, self.epochs(cohort, name, metric))
+
+    def _compared(self, base: Arm, other: Arm, epochs: Epochs) -> tuple[Arm, Arm]:
+        """Return the arms within the epochs that have both; one side alone where none has."""
+        if not self.shared:
+            return base, other
+        if not epochs:
+            return (base, NOTHING) if base.n else (NOTHING, other)
+        return base.narrowed([b for b, _ in epochs]), other.narrowed([c for _, c in epochs])
 
     def _told(self, cohort: str, side: str, name: str, metric: Metric) -> Arm:
         arm = self.arm(cohort, side, name)
@@ -219,19 +228,19 @@ class Sides:
             )
             for side in (self.baseline, self.candidate)
         )
-        return base, other
+        return self._compared(base, other, self.tail_epochs(cohort, name, threshold_bin))
 
     def tail_epochs(self, cohort: str, name: str, threshold_bin: int) -> Epochs:
         """Return the traces beyond a threshold within each shared epoch."""
         measure = name.partition("_above_p")[0]
-        sides = [
+        base, other = (
             [
-                Arm(told.n, told.above(threshold_bin))
+                rate_arm(told.n, told.above(threshold_bin))
                 for told in self.histograms([cohort], side, measure)
             ]
             for side in (self.baseline, self.candidate)
-        ]
-        return tuple((b, c) for b, c in zip(*sides, strict=True) if b.n and c.n)
+        )
+        return tuple((b, c) for b, c in zip(base, other, strict=True) if b.n and c.n)
 
 
 def counts_of(epochs: Sequence[tuple[Arm, Arm]]) -> tuple[Counts, ...]:

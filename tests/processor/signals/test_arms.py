@@ -85,3 +85,22 @@ def test_cost_per_successful_trace_is_a_ratio_arm() -> None:
     )
     assert arm.mean == 4.5
     assert arm.cluster_variance_of_mean() == pytest.approx(1.5 * 24.5 / 4)
+
+
+@given(GROUPS, GROUPS)
+def test_narrowed_arm_keeps_the_design_effect_of_all(
+    kept: list[list[float]], left: list[list[float]]
+) -> None:
+    narrowed = clustered_arm(kept + left).narrowed([clustered_arm([group]) for group in kept])
+    values = [value for group in kept for value in group]
+    assert (narrowed.n, narrowed.mean) == (len(values), pytest.approx(np.mean(values), abs=1e-9))
+    assert narrowed.variance() == pytest.approx(clustered_arm([values]).variance(), abs=1e-6)
+    if narrowed.variance() > 1e-3:
+        expected = clustered_arm(kept + left).design_effect()
+        assert narrowed.design_effect() == pytest.approx(expected, rel=1e-6)
+
+
+def test_narrowed_arm_has_its_part_of_the_clusters() -> None:
+    whole = clustered_arm([[1.0, 0.0]] * 50)
+    assert whole.narrowed([rate_arm(40, 20)]).clusters == 20
+    assert rate_arm(100, 50).narrowed([rate_arm(40, 20)]).clusters is None

@@ -206,6 +206,54 @@ def test_slower_times_of_both_sides_are_no_tail_of_the_candidate():
     assert evaluation.verdict.decision is not Decision.ROLLBACK
 
 
+def test_tail_over_cohorts_is_no_surer_than_its_traces():
+    """A few slow traces more, within two epochs: their chance must not vanish between cohorts."""
+    arms, known = {}, {"latency": {}, "epochs": {}, "latency_epochs": {}}
+    for cohort in ("easy", "hard"):
+        told, more = in_epochs([[(900, 45), (100, 5)], [(300, 15), (100, 10)]])
+        arms |= {(cohort, *key[1:]): arm for key, arm in told.items()}
+        for name, found in more.items():
+            known[name] |= {(cohort, *key[1:]): value for key, value in found.items()}
+    frozen = {
+        (c, "teacher", "duration_above_p95"): 300 for c in ("*", "easy", "hard")
+    }  # fmt: skip
+    tail = signal(judge(arms, thresholds=frozen, **known), None, "latency_above_p95")
+    assert tail.signal.comparison.difference > 0.02
+    assert tail.signal.state is State.INCONCLUSIVE
+    assert tail.signal.comparison.lower < 0
+
+
+def test_one_time_that_both_served_is_all_that_is_compared():
+    """Means and cohorts together: the teacher's weeks alone, when all was fast, do not count."""
+    alone, together = rate_arm(9000, 90), rate_arm(1000, 100)
+    arms, epochs = {}, {}
+    for cohort in ("easy", "hard"):
+        for name in ("error", "log_duration_ms"):
+            arms[cohort, "teacher", name] = alone + together
+            arms[cohort, "student", name] = together
+            epochs[cohort, "teacher", name] = {0: alone, 1: together}
+            epochs[cohort, "student", name] = {1: together}
+    evaluation = judge(arms, epochs=epochs)
+    for metric in ("error", "latency_ms"):
+        for cohort, n in ((None, 2000), ("easy", 1000)):
+            found = signal(evaluation, cohort, metric).signal.comparison
+            assert found.difference == pytest.approx(0, abs=1e-9), (metric, cohort)
+            assert (found.sizes.n_baseline, found.sizes.n_candidate) == (n, n)
+
+
+def test_metric_that_no_time_has_of_both_sides_is_not_measured():
+    arms = counts(easy=((2000, 20), (1000, 100)))
+    epochs = {
+        ("easy", "teacher", "error"): {0: rate_arm(1000, 10), 1: rate_arm(1000, 10)},
+        ("easy", "student", "error"): {1: rate_arm(1000, 10)},
+        ("easy", "teacher", FAILS): {0: rate_arm(2000, 20)},
+        ("easy", "student", FAILS): {1: rate_arm(1000, 100)},
+    }
+    evaluation = judge(arms, epochs=epochs)
+    assert signal(evaluation, None).signal.comparison is None
+    assert evaluation.verdict.decision is Decision.HOLD
+
+
 def test_tail_is_found_within_the_times_that_both_served():
     arms, known = in_epochs([[(2000, 1000), (0, 0)], [(2000, 100), (2000, 400)]])
     threshold = {("*", "teacher", "duration_above_p95"): 300}

@@ -6,7 +6,8 @@ Where the rows come from is the caller's; what is concluded from two arms is in 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,19 @@ class Arm:
             self.cluster_cross + other.cluster_cross,
             self.cluster_size_sq + other.cluster_size_sq,
         )
+
+    def narrowed(self, parts: Sequence[Arm]) -> Arm:
+        """Return the arm of these parts of its traces alone, with the design effect of all.
+
+        Clusters may reach beyond the parts, which therefore cannot tell what traces share.
+        """
+        kept = sum(parts, start=Arm(0, 0.0))
+        if self.clusters is None or not self.n:
+            return replace(kept, clusters=None)
+        clusters = max(round(self.clusters * kept.n / self.n), 2)
+        freedom = kept.n * (clusters - 1) / clusters
+        spread = self.design_effect() * kept.variance() * freedom
+        return Arm(kept.n, kept.total, kept.total_sq, clusters, cluster_total_sq=spread)
 
     @property
     def mean(self) -> float:
@@ -106,7 +120,7 @@ class Arm:
         return max(1.0, self.cluster_variance_of_mean() / independent)
 
 
-def rate_arm(n: int, bad: int) -> Arm:
+def rate_arm(n: float, bad: float) -> Arm:
     """Return the arm of n independent traces of which `bad` were bad."""
     return Arm(n, bad, bad)
 
