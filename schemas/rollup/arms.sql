@@ -4,8 +4,8 @@
 -- else single traces, whole over the window (over the epoch, where {epochs} has starts of epochs:
 -- one list of s since 1970, UTC, a route). A trace counts in its labelled cohort and in each
 -- built-in one. cost_per_success counts the traces that succeeded and sums the cost of all.
--- Result: route, cohort, side, epoch, names, n, total, total_sq, clusters, cluster_total_sq,
--- cluster_cross, cluster_size_sq (one entry a metric).
+-- Result: route, cohort, side, epoch, first_s, last_s (of its traces), names, n, total, total_sq,
+-- clusters, cluster_total_sq, cluster_cross, cluster_size_sq (one entry a metric).
 WITH
     @long_sessions,
     traces_of AS
@@ -15,6 +15,7 @@ WITH
             @side AS side,
             @cluster AS cluster,
             @epoch,
+            toUnixTimestamp(started_at) AS at_s,
             arrayFilter((name, is_in) -> is_in,
                         [toString(cohort), 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
                         [true, @built_in]) AS cohorts,
@@ -33,7 +34,7 @@ WITH
     clusters_of AS
     (
         SELECT
-            route, side, cohort, epoch, cluster,
+            route, side, cohort, epoch, cluster, min(at_s) AS first_s_g, max(at_s) AS last_s_g,
             arrayMap(x -> toFloat64(x), [count(), sum(has_tools), sum(asked_tools), sum(is_priced), sum(is_success), sum(is_streamed), sum(has_input), sum(has_output)]) AS counts,
             [counts[1], counts[1], counts[1], counts[1], counts[1], counts[1], counts[1], counts[2], counts[2], counts[3],
              counts[1], counts[4], counts[4], counts[5], counts[1], counts[6], counts[7], counts[8]] AS n_g,
@@ -48,7 +49,7 @@ WITH
         GROUP BY route, side, cohort, epoch, cluster
     )
 SELECT
-    route, cohort, side, epoch,
+    route, cohort, side, epoch, min(first_s_g) AS first_s, max(last_s_g) AS last_s,
     ['error', 'truncated', 'refused', 'empty', 'retried', 'retry_storm', 'fallback', 'tool_error', 'tool_timeout',
      'invalid_tool_arguments', 'tool_calls', 'log_cost_usd', 'cost_usd', 'cost_per_success', 'log_duration_ms',
      'log_ttft_ms', 'log_input_tokens', 'log_output_tokens'] AS names,

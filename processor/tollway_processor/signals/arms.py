@@ -11,6 +11,7 @@ from typing import Any
 from tollway_processor import schema_files
 from tollway_processor.signals.latency import EMPTY, Histogram
 from tollway_processor.signals.policy import SignalsConfig
+from tollway_processor.signals.presence import Presence, with_absences
 from tollway_processor.signals.statistics import Arm, PairCounts
 from tollway_processor.signals.traffic import Traffic, traffic_of
 from tollway_processor.store.client import Parameters
@@ -18,6 +19,8 @@ from tollway_processor.store.client import Parameters
 # Runs a SELECT and returns its result in the format asked for: a store's, or the SQL door's.
 Query = Callable[[str, Parameters, str], bytes]
 Key = tuple[str, str, str]  # (cohort, side, measured name)
+
+Things = dict[str, dict[str, Presence]]  # what is measured, and each side's presence
 
 DIMENSIONS = ("variant", "model", "release", "prompt", "period")
 SUMS = (
@@ -133,14 +136,19 @@ def _read(
     traffic: Mapping[str, Traffic],
 ) -> dict[str, RouteArms]:
     parameters = _parameters(routes, cut, config)
-    arms = _arms(query, parameters)
-    starts = {route: traffic[route].epoch_starts() for route in routes}
+    arms, things = _arms(query, parameters)
+    starts = {
+        route: with_absences(traffic[route].epoch_starts(), things.get(route, {}).values())
+        for route in routes
+    }
     changing = [route for route in routes if starts.get(route)]
     epochs: dict[str, dict[Key, dict[int, Arm]]] = {}
     if changing:
         cuts = {"routes": changing, "epochs": [starts[route] for route in changing]}
-        for route, (key, epoch, arm) in _cut_arms(query, {**parameters, **cuts}):
-            epochs.setdefault(route, {}).setdefault(key, {})[epoch] = arm
+        for row, told in _cut_arms(query, {**parameters, **cuts}):
+            of_route = epochs.setdefault(row["route"], {})
+            for key, arm in told.items():
+                of_route.setdefault(key, {})[row["epoch"]] = arm
     latency = _latency(query, {**parameters, "epochs": [starts[route] for route in routes]})
     frozen: dict[str, dict[Key, int]] = {}
     for row in _rows(query, "latency_thresholds", {"routes": routes}):
@@ -208,22 +216,47 @@ def _parameters(routes: list[str], cut: Slice, config: SignalsConfig) -> dict[st
     }
 
 
-def _arms(query: Query, parameters: Parameters) -> dict[str, dict[Key, Arm]]:
+def _arms(
+    query: Query, parameters: Parameters
+) -> tuple[dict[str, dict[Key, Arm]], dict[str, Things]]:
     found: dict[str, dict[Key, Arm]] = {}
-    for route, (key, _, arm) in _cut_arms(query, parameters):
-        found.setdefault(route, {})[key] = arm
-    return found
+    things: dict[str, Things] = {}
+    for row, arms in _cut_arms(query, parameters):
+        found.setdefault(row["route"], {}).update(arms)
+        if (thing := _thing(row)) is not None:
+            (arm,) = [arm for key, arm in arms.items() if key[2] in ("error", row.get("metric"))]
+            seen = Presence(row["first_s"], row["last_s"], arm.effective_clusters)
+            sides = things.setdefault(row["route"], {}).setdefault(thing, {})
+            side = row["side"]
+            sides[side] = sides[side] | seen if side in sides else seen
+    return found, things
 
 
-def _cut_arms(query: Query, parameters: Parameters) -> Iterator[tuple[str, tuple[Key, int, Arm]]]:
+def _thing(row: Mapping[str, Any]) -> str | None:
+    """Return what a row of arms is present of: a labelled cohort, or a score over all of them.
+
+    An outcome is a result: what comes early or late is told by its traces.
+    """
+    if row["cohort"].startswith("builtin:"):
+        return None
+    metric = row.get("metric")
+    if metric is None:
+        return f"cohort:{row['cohort']}"
+    return metric if metric.startswith("score_fail:") else None
+
+
+def _cut_arms(
+    query: Query, parameters: Parameters
+) -> Iterator[tuple[dict[str, Any], dict[Key, Arm]]]:
+    """Yield each row of arms (one epoch, cohort and side) with what it tells."""
     for row in _rows(query, "arms", parameters):
+        place = row["cohort"], row["side"]
         sums = zip(*(row[name] for name in SUMS), strict=True)
-        for name, values in zip(row["names"], sums, strict=True):
-            if values[0]:
-                yield row["route"], ((row["cohort"], row["side"], name), row["epoch"], _arm(values))
+        told = zip(row["names"], sums, strict=True)
+        yield row, {(*place, name): _arm(values) for name, values in told if values[0]}
     for row in _rows(query, "named_arms", parameters):
         key = (row["cohort"], row["side"], row["metric"])
-        yield row["route"], (key, row["epoch"], _arm([row[name] for name in SUMS]))
+        yield row, {key: _arm([row[name] for name in SUMS])}
 
 
 def _arm(values: Sequence[float]) -> Arm:

@@ -21,6 +21,7 @@ RARE = "builtin:rare"
 WHOLE_ROUTE = "*"
 # Dimensions whose sides serve at the same time; the sides of others follow each other.
 SIDE_BY_SIDE = ("variant", "model")
+_FEWEST_BESIDE = 20  # traces of each side: below, nothing is concluded of anything
 _FEWEST_FOR_A_TAIL = 200  # baseline traces: ten beyond its p95
 NOTHING = Arm(0, 0.0, clusters=0)
 _TIMED = {"duration": "log_duration_ms", "ttft": "log_ttft_ms"}
@@ -121,13 +122,15 @@ class Sides:
         """Epochs in which both sides served; empty while there is but one epoch.
 
         Sides that follow each other overlap for as long as the roll-out takes; that is all that
-        is compared only where it holds half of the candidate's traces.
+        is compared only where it holds half of the candidate's traces. Of variants it is where
+        anything can be concluded from it.
         """
         served = [self._served(side) for side in (self.baseline, self.candidate)]
         shared = sorted(set(served[0]) & set(served[1]))
-        overlap = sum(served[1][epoch] for epoch in shared)
-        is_roll_out = 2 * overlap < sum(served[1].values())
-        return [] if is_roll_out and self.dimension not in SIDE_BY_SIDE else shared
+        overlaps = [sum(of_side[epoch] for epoch in shared) for of_side in served]
+        is_roll_out = 2 * overlaps[1] < sum(served[1].values())
+        are_beside = self.dimension in SIDE_BY_SIDE and min(overlaps) >= _FEWEST_BESIDE
+        return shared if are_beside or not is_roll_out else []
 
     @property
     def is_concurrent(self) -> bool:

@@ -159,3 +159,26 @@ def test_time_to_first_token_and_latency_have_histograms(otlp, store, rollup):
     latency = measured(store, "timed").latency
     assert latency["", "v", "duration"].counts == [2]
     assert len(latency["", "v", "ttft"].bins) == 2
+
+
+def test_score_of_one_side_alone_is_an_epoch_of_its_own(otlp, store, rollup):
+    """The student's answers were judged days before the teacher's, when all failed more."""
+    now, day_ns = time.time_ns(), 24 * HOUR_NS
+    spans = []
+    for number in range(400):
+        variant = "student" if number % 2 else "teacher"
+        is_early = number < 200
+        start_ns = now - 8 * day_ns + number * (8 * day_ns // 400)
+        span = otlp.call(tollway__route="judged", tollway__variant=variant, start_ns=start_ns)
+        if variant == "student" or not is_early:
+            fails = number % 4 < 2 if is_early else number % 20 < 2
+            score(otlp, span, "cited", "fail" if fails else "pass")
+        spans.append(span)
+    otlp.send(*spans)
+    rollup.run()
+    route = measured(store, "judged")
+    name = "score_fail:cited"
+    assert sorted(route.epochs["", "student", name]) == [0, 1]
+    assert list(route.epochs["", "teacher", name]) == [1]
+    assert route.epochs["", "student", name][1].n == pytest.approx(100, abs=2)
+    assert route.epochs["", "student", "error"][0].n == pytest.approx(100, abs=2)
