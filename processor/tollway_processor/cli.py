@@ -256,7 +256,9 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="what the two names are; period: before and after --split (observational)",
     )
     gate.add_argument("--split", metavar="TIME", help="UTC, for instance 2026-11-24T09:00")
-    gate.add_argument("--since", metavar="SPAN", help="for instance 7d (default all)")
+    gate.add_argument(
+        "--since", metavar="SPAN", help="for instance 7d (default signals.window_days, 28d)"
+    )
     gate.add_argument("--format", choices=("table", "json", "markdown", "html"), default="table")
 
 

@@ -23,6 +23,7 @@ from tollway_processor.signals.arms import (
     with_pairs,
 )
 from tollway_processor.signals.evaluate import Evaluation, evaluate, variants
+from tollway_processor.signals.evaluator import start_s as start_s_of
 from tollway_processor.signals.policy import SignalsConfig
 from tollway_processor.signals.record import signal_rows
 from tollway_processor.signals.report import Report, html, markdown, table
@@ -53,28 +54,37 @@ def run_gate(config: Config, question: Question, format: str) -> int:
 
     Raises UsageError (which the gate exits with 3) when there is nothing to compare.
     """
-    start_s = since_s(question.since)
-    cut = Slice(since_s=start_s, dimension=question.by, split_s=_split_s(question))
+    cut = Slice(
+        _start_s(question, config.signals), dimension=question.by, split_s=_split_s(question)
+    )
     with reader(config) as source:
         query = store_query(source.query)
         arms = _arms(query, question, cut, config.signals)
         sides = question.baseline, question.candidate
-        key = (question.route, *(labelled(question.by, side) for side in sides))
+        baseline, candidate = (labelled(question.by, side) for side in sides)
+        rolled_back = read_rolled_back(query, [question.route], cut.since_s)
         evaluation = evaluate(
             question.route,
             arms,
             *sides,
             config=config.signals,
             dimension=question.by,
-            was_rolled_back=key in read_rolled_back(query, [question.route], start_s),
+            rolled_back=rolled_back.get((question.route, baseline, candidate)),
         )
         _check_stage(question, evaluation)
-        since = question.since
-        window = f"Traces of the last {since}" if since else "All traces"
+        start = datetime.fromtimestamp(cut.since_s, UTC)
+        window = f"Traces since {start:%-d %B %Y, %H:%M} UTC"
         # Of periods the candidate is what began after the split.
-        report = read_report(query, evaluation, max(start_s, cut.split_s), window)
+        report = read_report(query, evaluation, max(cut.since_s, cut.split_s), window)
     _print(report, format)
     return EXIT_CODES[str(evaluation.verdict.decision)]
+
+
+def _start_s(question: Question, config: SignalsConfig) -> int:
+    """Return where the traces start: as asked, else as the server's own verdicts have it."""
+    if question.since is None:
+        return start_s_of(question.route, config)
+    return max(since_s(question.since), config.route(question.route).since_s)
 
 
 def _arms(query: Query, question: Question, cut: Slice, config: SignalsConfig) -> RouteArms:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tollway_processor import schema_files
 from tollway_processor.signals.latency import EMPTY, Histogram
@@ -63,6 +63,13 @@ class Pairs:
         told = self.counts
         only = told.n - told.only_candidate_bad - told.only_baseline_bad - told.both_bad
         return PairCounts(told.n, told.only_baseline_bad, told.only_candidate_bad, only)
+
+
+class RolledBack(NamedTuple):
+    """When a candidate was found credibly worse (UTC, as tables take it), and what for."""
+
+    at: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +298,12 @@ def _rows(query: Query, name: str, parameters: Parameters) -> Iterable[dict[str,
 
 def read_rolled_back(
     query: Query, routes: Sequence[str], since_s: int
-) -> set[tuple[str, str, str]]:
-    """Return (route, baseline, candidate) of every ROLLBACK since a time: it stays one."""
+) -> dict[tuple[str, str, str], RolledBack]:
+    """Return every ROLLBACK that arose since a time, by (route, baseline, candidate): it stays."""
     parameters: Parameters = {"routes": list(routes), "since_s": max(since_s, 0)}
-    rows = _rows(query, "rolled_back", parameters)
-    return {(row["route"], row["baseline"], row["candidate"]) for row in rows}
+    return {
+        (row["route"], row["baseline"], row["candidate"]): RolledBack(
+            row["rolled_back_at"], row["rolled_back_for"]
+        )
+        for row in _rows(query, "rolled_back", parameters)
+    }

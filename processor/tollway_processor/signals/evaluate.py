@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tollway_processor.signals.arms import RouteArms
+from tollway_processor.signals.arms import RolledBack, RouteArms
 from tollway_processor.signals.policy import RoutePolicy, SignalsConfig
 from tollway_processor.signals.quantile_shift import quantile_signals
 from tollway_processor.signals.questions import Draft, Questions
@@ -77,6 +77,8 @@ class Evaluation:
     "How many comparisons were watched, and what that does to the error rates, in words."
     to_freeze: tuple[Threshold, ...] = ()
     "Latency thresholds of the baseline that hold from now on."
+    rolled_back: RolledBack | None = None
+    "The ROLLBACK that stood before this one."
 
     @property
     def days_needed(self) -> float | None:
@@ -116,7 +118,8 @@ class Task:
     baseline: str
     candidate: str
     dimension: str = "variant"
-    was_rolled_back: bool = False
+    rolled_back: RolledBack | None = None
+    "The ROLLBACK that stands."
 
 
 def evaluate(
@@ -127,13 +130,13 @@ def evaluate(
     *,
     config: SignalsConfig | None = None,
     dimension: str = "variant",
-    was_rolled_back: bool = False,
+    rolled_back: RolledBack | None = None,
 ) -> Evaluation:
     """Compare a candidate with its baseline on every metric, for the route and each cohort.
 
     A metric that only one side has is a signal without a comparison: it never passes.
     """
-    task = Task(route, arms, baseline, candidate, dimension, was_rolled_back)
+    task = Task(route, arms, baseline, candidate, dimension, rolled_back)
     return evaluate_all([task], config)[0]
 
 
@@ -176,7 +179,7 @@ def _evaluation(task: Task, questions: Questions, measured: list[Measured]) -> E
         signals,
         sample_ratio=ratio,
         is_observational=is_observational,
-        was_rolled_back=task.was_rolled_back,
+        rolled_back=_stands(task.rolled_back),
     )
     return Evaluation(
         task.route,
@@ -190,7 +193,16 @@ def _evaluation(task: Task, questions: Questions, measured: list[Measured]) -> E
         ratio,
         describe_multiplicity(signals),
         tuple(questions.sides.to_freeze),
+        task.rolled_back,
     )
+
+
+def _stands(earlier: RolledBack | None) -> str:
+    """Return what stands of an earlier ROLLBACK, in words."""
+    if earlier is None:
+        return ""
+    reason = earlier.reason.removeprefix("Roll back: ").rstrip(".")
+    return f"It was found credibly worse on {earlier.at[:16]} UTC, and that stands ({reason})."
 
 
 def _measured(questions: Questions, draft: Draft, answers: Iterator[Comparison]) -> Measured:

@@ -68,11 +68,21 @@ class Evaluator:
 
     def _evaluate(self, routes: Sequence[str]) -> list[Evaluation]:
         query = store_query(self._store.query)
+        starts: dict[int, list[str]] = {}
+        for route in routes:
+            starts.setdefault(start_s(route, self._config), []).append(route)
         evaluations = []
         for dimension in self._config.dimensions:
-            cut = Slice(self.since_s, dimension)
-            evaluations += evaluate_routes(query, routes, cut, self._config)
+            for since_s, some in starts.items():
+                cut = Slice(since_s, dimension)
+                evaluations += evaluate_routes(query, some, cut, self._config)
         return evaluations
+
+
+def start_s(route: str, config: SignalsConfig) -> int:
+    """Return where the traces of a route's comparisons start now (s since 1970, UTC)."""
+    window_s = int(time.time()) - config.window_days * DAY_S
+    return max(window_s, config.route(route).since_s)
 
 
 def now_text() -> str:
@@ -106,8 +116,8 @@ def evaluate_routes(
         mirrored = with_pairs(query, arms, route, baseline, cut, config)
         for candidate in candidates:
             key = (route, cut.label(baseline), cut.label(candidate))
-            is_out = key in rolled_back
-            tasks.append(Task(route, mirrored, baseline, candidate, cut.dimension, is_out))
+            stands = rolled_back.get(key)
+            tasks.append(Task(route, mirrored, baseline, candidate, cut.dimension, stands))
     return evaluate_all(tasks, config)
 
 

@@ -6,6 +6,7 @@ What holds where nothing is declared is statistics/defaults.py's; how it is used
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -73,6 +74,10 @@ class RoutePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Candidate variant to its declared share of the traffic of it and the baseline (0 to 1); a
     split that differs credibly holds the verdict. It implies assignment = "random"."""
 
+    since: datetime | None = None
+    """Traces and verdicts before this time (UTC) no longer count, so that an earlier ROLLBACK does
+    not stand: for a repaired candidate that keeps its variant name, or after a wrong margin."""
+
     cohorts: list[str] = []
     """The cohorts on which every guardrail must hold; default: every labelled cohort."""
 
@@ -81,6 +86,13 @@ class RoutePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     metrics: dict[str, MetricPolicy] = {}
     """Metric (score_fail:json_valid) or kind of metric (score_fail) to what it is held to here."""
+
+    @property
+    def since_s(self) -> int:
+        """Where comparisons start, s since 1970, UTC; 0 where nothing is declared."""
+        if self.since is None:
+            return 0
+        return int(self.since.replace(tzinfo=self.since.tzinfo or UTC).timestamp())
 
     def __post_init__(self) -> None:
         """Raise ValueError for shares and weights that say nothing."""

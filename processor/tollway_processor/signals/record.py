@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tollway_processor.signals.arms import labelled
+from tollway_processor.signals.arms import RolledBack, labelled
 from tollway_processor.signals.evaluate import Evaluation, Measured, losing_cohorts
 from tollway_processor.signals.sides import WHOLE_ROUTE
-from tollway_processor.signals.statistics import CheaperButWorse, Role, Signal, describe
+from tollway_processor.signals.statistics import CheaperButWorse, Decision, Role, Signal, describe
 from tollway_processor.store.client import Store
 
 ALARM = "CHEAPER_BUT_WORSE"
@@ -29,6 +29,9 @@ def signal_rows(evaluation: Evaluation, evaluated_at: str) -> Iterator[dict[str,
 def verdict_row(evaluation: Evaluation, evaluated_at: str) -> dict[str, Any]:
     """Return the evaluation's row of route_verdicts."""
     verdict, ratio = evaluation.verdict, evaluation.sample_ratio
+    stands = evaluation.rolled_back
+    if verdict.decision is Decision.ROLLBACK and stands is None:
+        stands = RolledBack(evaluated_at, verdict.headline)
     return {
         **_head(evaluation, evaluated_at),
         "verdict": str(verdict.decision),
@@ -44,6 +47,8 @@ def verdict_row(evaluation: Evaluation, evaluated_at: str) -> dict[str, Any]:
         "is_ratio_mismatch": ratio is not None and ratio.is_mismatch,
         "multiplicity": evaluation.multiplicity,
         "reasons": list(verdict.reasons),
+        "rolled_back_at": stands.at if stands else "1970-01-01 00:00:00.000",
+        "rolled_back_for": stands.reason if stands else "",
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tollway_processor.signals.arms import RouteArms
+from tollway_processor.signals.arms import RolledBack, RouteArms
 from tollway_processor.signals.evaluate import dearest, evaluate, losing_cohorts, variants
 from tollway_processor.signals.record import signal_rows, verdict_row
 from tollway_processor.signals.statistics import Arm, Decision, rate_arm
@@ -69,9 +69,13 @@ def test_metric_of_one_side_never_passes():
 
 
 def test_verdict_of_rollback_stays():
+    earlier = RolledBack("2026-11-24 09:12:30.000", "Roll back: refused got worse (1 more).")
     arms = route(teacher_bad=(400, 200), student_bad=(400, 200), easy_n=8000, rare_n=4000)
-    evaluation = evaluate("refunds", RouteArms(arms), "teacher", "student", was_rolled_back=True)
-    assert evaluation.verdict.decision is Decision.ROLLBACK
+    evaluation = evaluate("refunds", RouteArms(arms), "teacher", "student", rolled_back=earlier)
+    row = verdict_row(evaluation, "2026-11-25 08:00:00.000")
+    assert row["verdict"] == "ROLLBACK"
+    assert "worse on 2026-11-24 09:12 UTC, and that stands (refused got worse" in row["reason"]
+    assert (row["rolled_back_at"], row["rolled_back_for"]) == earlier
 
 
 def test_outcome_that_one_side_never_had_is_a_rate_of_zero():

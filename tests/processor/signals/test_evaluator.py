@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tollway_processor.signals.evaluator import Evaluator
-from tollway_processor.signals.policy import SignalsConfig
+from tollway_processor.signals.policy import RoutePolicy, SignalsConfig
 from tollway_processor.signals.rollup import Rollup
 
 
@@ -93,6 +94,35 @@ def test_history_keeps_each_state_of_a_day(otlp, store, rollup):
         "ORDER BY evaluated_at"
     )
     assert [row["state"] for row in states] == ["INSUFFICIENT", "IMPROVED"]
+
+
+def test_repaired_candidate_begins_anew_where_that_is_declared(otlp, store, rollup):
+    hour_ns = 3_600 * 10**9
+    broken, repaired = play(otlp, "anew"), play(otlp, "anew")
+    for span in repaired:
+        span.start_time_unix_nano += hour_ns
+        span.end_time_unix_nano += hour_ns
+        for event in span.events:
+            event.attributes[1].value.string_value = "pass"
+
+    def verdict(config=None):
+        Evaluator(store, config).run(["anew"])
+        (row,) = written(store, "latest_route_verdicts", "anew")
+        return row
+
+    otlp.send(*broken)
+    rollup.run()
+    first = verdict()
+    otlp.send(*repaired)
+    rollup.run()
+    again = verdict()
+    assert (first["verdict"], again["verdict"]) == ("ROLLBACK", "ROLLBACK")
+    assert again["rolled_back_at"] == first["rolled_back_at"]
+    assert again["rolled_back_for"] == first["reason"]
+    since = datetime.now(UTC) + timedelta(minutes=30)
+    anew = verdict(SignalsConfig(routes={"anew": RoutePolicy(since=since)}))
+    assert anew["verdict"] == "HOLD", anew["reason"]
+    assert anew["rolled_back_at"].startswith("1970")
 
 
 def test_variants_are_compared_where_both_served(otlp, store, rollup):

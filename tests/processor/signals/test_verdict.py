@@ -134,9 +134,10 @@ def test_observational_is_said() -> None:
 
 
 def test_a_rollback_stands() -> None:
-    verdict = decide([HELD], was_rolled_back=True)
+    verdict = decide([HELD], rolled_back="It was found worse before.")
     assert verdict.decision is Decision.ROLLBACK
-    assert "earlier look" in verdict.headline
+    assert verdict.headline.startswith("Roll back: It was found worse before")
+    assert "a variant name of its own" in verdict.reasons[1]
 
 
 def test_one_weak_regression_among_many_cells_is_not_yet_a_rollback() -> None:

@@ -26,7 +26,10 @@ Weights = Mapping[Key, float]
 
 
 _TRIPWIRE_PART = 0.25
-_STANDS = "An earlier look at this candidate found it credibly worse, and that stands."
+_ANEW = (
+    "A repaired candidate needs a variant name of its own; or let its comparison begin anew with "
+    "`since` of the route in tollway.toml."
+)
 _OBSERVATIONAL = (
     "Observational: the variants did not share their traffic by chance, so that a difference may "
     "have other causes."
@@ -74,7 +77,7 @@ def decide(
     sample_ratio: SampleRatio | None = None,
     are_labels_settled: bool = True,
     is_observational: bool = False,
-    was_rolled_back: bool = False,
+    rolled_back: str = "",
     alpha: float = 0.05,
 ) -> Verdict:
     """Return the verdict over the signals of one candidate on one route.
@@ -83,15 +86,17 @@ def decide(
     weights: (metric, cohort) to weight, declared before the comparison; scaled to sum to 1.
     Without them half goes to signals of the whole route and half to those of cohorts, equally.
     is_observational: chance did not split the traffic (before and after a release); only said.
-    was_rolled_back: whether this candidate ever was at ROLLBACK: it stays, a repaired one is new.
+    rolled_back: what was said when this candidate was at ROLLBACK: it stays, a repaired one is new.
     """
     guarded = [s for s in signals if s.role in (Role.GUARDRAIL, Role.TRIPWIRE) and s.has_weight]
     guardrails = [s for s in guarded if s.role is Role.GUARDRAIL]
     log_e = family_evidence(guarded, weights)
     alarm = find_cheaper_but_worse(signals, weights=weights, alpha=alpha)
-    if was_rolled_back or log_e >= log_threshold(alpha):
+    if rolled_back or log_e >= log_threshold(alpha):
         decision = Decision.ROLLBACK
-        reasons = _losses(guarded) or [_STANDS]
+        reasons = _losses(guarded)
+        if rolled_back:
+            reasons += [rolled_back, _ANEW]
     elif reasons := _obstacles(signals, guarded, sample_ratio, are_labels_settled):
         decision = Decision.HOLD
     else:
