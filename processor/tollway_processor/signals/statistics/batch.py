@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .bets import Rates
 from .comparison import Comparison, Evidence, Sizes, State, state_of, still_needed
 from .mean_batch import conclude_means
 from .means import MeanQuestion
 from .proportions import Counts
-from .rate_batch import RateBatch, RateResults, Rates
+from .rate_batch import RateBatch, RateResults
 from .rates import RateQuestion, compare_rate, concurrent_rates
 
 Question = RateQuestion | MeanQuestion
@@ -69,7 +70,7 @@ def _rates(key: tuple[float, float, float], questions: list[RateQuestion]) -> li
     rows = np.array([[*itertools.chain(*_epochs(question))] for question in questions])
     rows = np.column_stack((rows / np.array(effects)[:, None], are_shown))
     distinct, which = np.unique(rows, axis=0, return_inverse=True)
-    rates = Rates(*(distinct[:, first:-1:4] for first in range(4)))
+    rates = Rates(*(np.ascontiguousarray(distinct[:, first:-1:4].T) for first in range(4)))
     results = RateBatch(*key).compare(rates, distinct[:, -1] > 0)
     differences = rates.shared().differences()[which.ravel()].tolist()
     columns = [
