@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
 from tollway_processor.signals.arms import RolledBack, RouteArms
 from tollway_processor.signals.evaluate import dearest, evaluate, losing_cohorts, variants
 from tollway_processor.signals.record import signal_rows, verdict_row
+from tollway_processor.signals.signal_columns import finite, signal_block
 from tollway_processor.signals.statistics import Arm, Decision, rate_arm
 
 
@@ -109,3 +111,24 @@ def test_fewer_good_outcomes_are_the_harm(outcome, state):
 def test_baseline_by_default_is_the_variant_that_costs_most():
     arms = RouteArms(route(**BROKEN))
     assert (variants(arms), dearest(arms)) == (["student", "teacher"], "teacher")
+
+
+def test_block_that_is_written_holds_the_rows():
+    arms = route(**BROKEN)
+    arms["easy", "teacher", "score_fail:groundedness"] = rates(1500, 1)  # no comparison
+    evaluation = evaluate("refunds", RouteArms(arms), "teacher", "student")
+    names, block = signal_block([evaluation, evaluation], "2026-01-01 00:00:00.125")
+    written = pa.ipc.open_stream(block).read_all().to_pylist()
+    rows = list(signal_rows(evaluation, "2026-01-01 00:00:00.125"))
+    assert set(names) == set(rows[0]) == set(rows[-1])
+    for row in written:
+        row["evaluated_at"] = row["evaluated_at"].isoformat(" ", "milliseconds")[:-6]
+    alarms = [row for row in rows if row["kind"] == "alarm"]
+    assert alarms
+    assert written == 2 * [row for row in rows if row["kind"] != "alarm"] + 2 * alarms
+
+
+def test_numbers_are_kept_to_nine_digits_and_never_infinite():
+    told = [0.0, -1 / 3, 123456789.96, 1.5e-12, float("inf"), float("-inf"), float("nan")]
+    kept = [0.0, -0.333333333, 123456790.0, 1.5e-12, 1e300, -1e300, 0.0]
+    assert finite(told).tolist() == pytest.approx(kept, rel=1e-15)

@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from tollway_processor.signals.alarm import ALARM, alarm_words
 from tollway_processor.signals.arms import labelled
 from tollway_processor.signals.evaluate import Evaluation, losing_cohorts
-from tollway_processor.signals.record import ALARM, alarm_words
 from tollway_processor.signals.sides import WHOLE_ROUTE
 from tollway_processor.signals.statistics import Role, Signal, State, describe
 

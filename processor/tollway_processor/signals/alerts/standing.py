@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from tollway_processor.errors import TollwayError
 from tollway_processor.ingest.counters import Counters, Series, labels_of
+from tollway_processor.signals.alarm import ALARM
 from tollway_processor.signals.arms import labelled
 from tollway_processor.signals.evaluate import Evaluation, losing_cohorts
-from tollway_processor.signals.record import ALARM
 from tollway_processor.signals.sides import WHOLE_ROUTE
 from tollway_processor.store.client import Store
 

@@ -7,7 +7,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from tollway_processor.signals.record import first_gains
+from tollway_processor.signals.alarm import first_gains
 from tollway_processor.signals.report import forest
 from tollway_processor.signals.report.document import (
     Report,
