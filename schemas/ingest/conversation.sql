@@ -10,19 +10,21 @@ SELECT *,
                        [if(JSONExtractString(b, 'reasoning_content') != '', concat('{"type":"reasoning","content":', JSONExtractRaw(b, 'reasoning_content'), '}'), '')],
                        multiIf(
                            content IN ('', 'null', '""'), emptyArrayString(),
-                           if(role = 'tool', NOT JSONHas(b, 'parts'), 0), [concat('{"type":"tool_call_response","id":', arrayFirst(x -> x NOT IN ('', 'null'), [JSONExtractRaw(b, 'tool_call_id'), JSONExtractRaw(b, 'call_id'), JSONExtractRaw(b, 'id'), '""']), ',"response":', content, '}')],
+                           if(role = 'tool', NOT JSONHas(b, 'parts') AND JSONExtractString(content, 1, 'type') != 'tool-result', 0), [concat('{"type":"tool_call_response","id":', arrayFirst(x -> x NOT IN ('', 'null'), [JSONExtractRaw(b, 'tool_call_id'), JSONExtractRaw(b, 'call_id'), JSONExtractRaw(b, 'id'), '""']), ',"response":', content, '}')],
                            arrayMap(p -> multiIf(
                                         startsWith(p, '"'), concat('{"type":"text","content":', p, '}'),
                                         JSONExtractString(p, 'type') IN ('text', 'input_text', 'output_text') AND JSONHas(p, 'text'), concat('{"type":"text","content":', JSONExtractRaw(p, 'text'), '}'),
                                         JSONExtractString(p, 'type') IN ('image_url', 'input_image', 'image'),
                                         concat('{"type":"uri","modality":"image","uri":', arrayFirst(x -> startsWith(x, '"'), [JSONExtractRaw(p, 'image_url', 'url'), JSONExtractRaw(p, 'image_url'), JSONExtractRaw(p, 'image.image.url'), JSONExtractRaw(p, 'url'), '""']), '}'),
+                                        JSONExtractString(p, 'type') = 'tool-call', concat('{"type":"tool_call","id":', JSONExtractRaw(p, 'toolCallId'), ',"name":', JSONExtractRaw(p, 'toolName'), ',"arguments":', arrayFirst(x -> x != '', [JSONExtractRaw(p, 'input'), JSONExtractRaw(p, 'args'), 'null']), '}'),
+                                        JSONExtractString(p, 'type') = 'tool-result', concat('{"type":"tool_call_response","id":', JSONExtractRaw(p, 'toolCallId'), ',"response":', arrayFirst(x -> x != '', [JSONExtractRaw(p, 'output'), JSONExtractRaw(p, 'result'), '""']), '}'),
                                         JSONExtractString(p, 'type') = 'tool_use', concat('{"type":"tool_call","id":', JSONExtractRaw(p, 'id'), ',"name":', JSONExtractRaw(p, 'name'), ',"arguments":', JSONExtractRaw(p, 'input'), '}'),
                                         JSONExtractString(p, 'type') = 'tool_result', concat('{"type":"tool_call_response","id":', JSONExtractRaw(p, 'tool_use_id'), ',"response":', if(JSONHas(p, 'content'), JSONExtractRaw(p, 'content'), '""'), '}'),
                                         JSONExtractString(p, 'type') = 'thinking', concat('{"type":"reasoning","content":', JSONExtractRaw(p, 'thinking'), '}'),
                                         p),
                                     if(startsWith(content, '['), arrayFilter(p -> JSONExtractString(p, 'type') != 'tool_call', JSONExtractArrayRaw(content)), [content]))),
-                       arrayMap(c -> concat('{"type":"tool_call","id":', arrayFirst(x -> x != '', [JSONExtractRaw(c, 'call_id'), JSONExtractRaw(c, 'id'), 'null']),
-                                            ',"name":', arrayFirst(x -> x != '', [JSONExtractRaw(c, 'function', 'name'), JSONExtractRaw(c, 'name'), 'null']),
+                       arrayMap(c -> concat('{"type":"tool_call","id":', arrayFirst(x -> x != '', [JSONExtractRaw(c, 'call_id'), JSONExtractRaw(c, 'id'), JSONExtractRaw(c, 'toolCallId'), 'null']),
+                                            ',"name":', arrayFirst(x -> x != '', [JSONExtractRaw(c, 'function', 'name'), JSONExtractRaw(c, 'name'), JSONExtractRaw(c, 'toolName'), 'null']),
                                             ',"arguments":', arrayElement(arrayMap(a -> if(startsWith(a, '"') AND isValidJSON(JSONExtractString(a)), JSONExtractString(a), a),
                                                                                    [arrayFirst(x -> x != '', [JSONExtractRaw(c, 'function', 'arguments'), JSONExtractRaw(c, 'arguments'), JSONExtractRaw(c, 'args'), JSONExtractRaw(c, 'input'), 'null'])]), 1), '}'),
                                 if(JSONExtractString(b, 'type') = 'function_call', [b], arrayConcat(JSONExtractArrayRaw(b, 'tool_calls'), arrayFilter(p -> JSONExtractString(p, 'type') = 'tool_call', JSONExtractArrayRaw(b, 'parts'))))))), ','),
@@ -87,6 +89,6 @@ FROM
                             arrayMap((name, a) -> (name, mapFromArrays(a.key, arrayMap(v -> @value(v), a.value))), span.events.name, span.events.attributes)) AS message_events
             FROM
             (
-                SELECT *, trimLeft(@text(input_messages)) AS told_input, trimLeft(@text(output_messages)) AS told_output, lower(@text(operation)) AS told_operation
+                SELECT *, trimLeft(@text(input_messages)) AS told_input, if(@text(answer_text) = '' AND @text(answer_calls) = '' OR @text(output_messages) != '', trimLeft(@text(output_messages)), concat('{"role":"assistant","content":', toJSONString(@text(answer_text)), ',"tool_calls":', if(startsWith(@text(answer_calls), '['), @text(answer_calls), '[]'), '}')) AS told_output, lower(@text(operation)) AS told_operation
                 FROM
                 (

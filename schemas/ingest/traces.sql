@@ -44,7 +44,8 @@ FROM
             lower(hex(span.span_id)) AS span_id,
             lower(hex(span.parent_span_id)) AS parent_span_id,
             multiIf(
-                throwIf(is_foreign, 'a span needs the long way'), '', -- IF PLAIN
+                -- Counts that contradict each other are looked at there, too. -- IF PLAIN
+                throwIf(is_foreign OR input_tokens < ifNull(cache_read_tokens, 0) + ifNull(cache_write_tokens, 0) OR output_tokens < reasoning_tokens, 'a span needs the long way'), '', -- IF PLAIN
                 length(span.trace_id) != 16, format('trace id has {} bytes, not 16', length(span.trace_id)),
                 empty(replaceAll(span.trace_id, '\0', '')), 'trace id is all zero',
                 length(span.span_id) != 8, format('span id has {} bytes, not 8', length(span.span_id)),
@@ -70,7 +71,8 @@ FROM
             multiIf(@text(error_type) != '', @text(error_type), status = 2, event_attributes[indexOf(event_names, 'exception')]['exception.type'], '') AS error_type,
             @text(route) AS route, if(route = '', '', @key(route)) AS route_source,
             @text(cohort) AS cohort, @text(variant) AS variant,
-            lower(@text(provider)) AS told_provider,
+            lower(@text(provider)) AS told_provider, -- IF PLAIN
+            replaceRegexpOne(lower(@text(provider)), '\\.(chat|completion|responses|messages|embedding|text-?embedding|image)$', '') AS told_provider, -- IF FOREIGN
             @provider_of(told_provider) AS provider, -- IF PLAIN
             if(@provider_of(told_provider) = '' AND is_call, @provider_of_name(span.name), @provider_of(told_provider)) AS provider, -- IF FOREIGN
             @text(request_model) AS request_model,
@@ -85,25 +87,32 @@ FROM
             @count(input_tokens) AS input_tokens, -- IF PLAIN
             @count(output_tokens) AS output_tokens, -- IF PLAIN
             @count(cache_read_tokens) AS cache_read_tokens, -- IF PLAIN
-            @count(cache_write_tokens) AS cache_write_tokens,
+            @count(cache_write_tokens) AS cache_write_tokens, -- IF PLAIN
+            @count(cache_write_1h_tokens) AS cache_write_1h_tokens,
             @count(reasoning_tokens) AS reasoning_tokens, -- IF PLAIN
             -- Details that a library lost are still in the answer it kept; LangChain puts the tier before their names. -- IF FOREIGN
             ifNull(@count(cache_read_tokens), if(has_raw_answer, toUInt32OrNull(extract(told_output, '"(?:(?:[a-z]+_)?cache_read|cached_tokens)": ?([0-9]{1,9})[,} ]')), NULL)) AS cache_read_tokens, -- IF FOREIGN
             ifNull(@count(reasoning_tokens), if(has_raw_answer, toUInt32OrNull(extract(told_output, '"(?:(?:[a-z]+_)?reasoning|reasoning_tokens)": ?([0-9]{1,9})[,} ]')), NULL)) AS reasoning_tokens, -- IF FOREIGN
+            if(ifNull(@count(cache_write_tokens), 0) = 0 AND isNotNull(@count(cache_write_5m_tokens)), @count(cache_write_5m_tokens) + ifNull(cache_write_1h_tokens, 0), @count(cache_write_tokens)) AS cache_write_tokens, -- IF FOREIGN
             ifNull(cache_read_tokens, 0) + ifNull(cache_write_tokens, 0) AS cached_parts, -- IF FOREIGN
-            @count(input_tokens) AS told_input_tokens, -- IF FOREIGN
+            @count(input_tokens) AS told_input_tokens, @count(output_tokens) AS told_output_tokens, -- IF FOREIGN
+            @count(total_tokens) - told_input_tokens - told_output_tokens AS untold_tokens, -- IF FOREIGN
+            if(untold_tokens > 0, untold_tokens IN (cached_parts, cached_parts + ifNull(reasoning_tokens, 0)), 0) AND cached_parts > 0 AS is_total_beyond_input, -- IF FOREIGN
+            has(@exclusive_providers(), provider) OR position(concat(request_model, response_model), 'claude') > 0 AS is_exclusive_provider, -- IF FOREIGN
             accurateCastOrNull(multiIf( -- IF FOREIGN
                 isNull(told_input_tokens), @count(fresh_input_tokens) + cached_parts + ifNull(audio_input_tokens, 0), -- IF FOREIGN
-                has(@exclusive_providers(), provider) AND (has(@exclusive_scopes(), scope.name) OR told_input_tokens < cached_parts), told_input_tokens + cached_parts, -- IF FOREIGN
+                is_total_beyond_input OR (is_exclusive_provider AND (has(@exclusive_scopes(), scope.name) OR told_input_tokens < cached_parts)), told_input_tokens + cached_parts, -- IF FOREIGN
                 told_input_tokens), 'UInt32') AS input_tokens, -- IF FOREIGN
-            accurateCastOrNull(ifNull(@count(output_tokens), @count(fresh_output_tokens) + ifNull(reasoning_tokens, 0) + ifNull(audio_output_tokens, 0)), 'UInt32') AS output_tokens, -- IF FOREIGN
+            accurateCastOrNull(multiIf( -- IF FOREIGN
+                isNull(told_output_tokens), @count(fresh_output_tokens) + ifNull(reasoning_tokens, 0) + ifNull(audio_output_tokens, 0), -- IF FOREIGN
+                has(@exclusive_output_scopes(), scope.name) OR told_output_tokens < reasoning_tokens OR (reasoning_tokens > 0 AND untold_tokens = reasoning_tokens + is_total_beyond_input * cached_parts), told_output_tokens + ifNull(reasoning_tokens, 0), -- IF FOREIGN
+                told_output_tokens), 'UInt32') AS output_tokens, -- IF FOREIGN
             @count(audio_input_tokens) AS audio_input_tokens,
             @count(audio_output_tokens) AS audio_output_tokens,
-            @count(cache_write_1h_tokens) AS cache_write_1h_tokens,
             @quantities(usage) AS usage,
             -- Some say OpenTelemetry's word for a message that calls tools, others the provider's.
-            arrayMap(r -> if(r = 'tool_call', 'tool_calls', r), extractAll(@text(finish_reasons), '[A-Za-z_]+')) AS finish_reasons, -- IF PLAIN
-            multiIf(NOT is_call OR @text(finish_reasons) != '', extractAll(@text(finish_reasons), '[A-Za-z_]+'), position(output_messages, 'finish_reason') > 0, extractAll(output_messages, '"finish_reason": ?"([^"]+)"'), -- IF FOREIGN
+            arrayMap(r -> if(r = 'tool_call', 'tool_calls', r), extractAll(replaceAll(@text(finish_reasons), '-', '_'), '[A-Za-z_]+')) AS finish_reasons, -- IF PLAIN
+            multiIf(NOT is_call OR @text(finish_reasons) != '', extractAll(replaceAll(@text(finish_reasons), '-', '_'), '[A-Za-z_]+'), position(output_messages, 'finish_reason') > 0, extractAll(output_messages, '"finish_reason": ?"([^"]+)"'), -- IF FOREIGN
                     has_raw_answer, arraySlice(extractAll(told_output, '"finish_reason": ?"([^"]+)"'), 1, 1), emptyArrayString()) AS told_reasons, -- IF FOREIGN
             arrayMap(r -> if(r = 'tool_call', 'tool_calls', r), told_reasons) AS finish_reasons, -- IF FOREIGN
             @text(tool_name) AS tool_name, -- IF PLAIN
@@ -119,7 +128,7 @@ FROM
                   emptyArrayString())) AS tool_names,
             toUInt16(least(ifNull(@count(tool_call_count), length(tool_names)), 65535)) AS tool_call_count,
             accurateCastOrNull(round(@number(ttft_s) * 1e9), 'UInt64') AS ttft_ns, -- IF PLAIN
-            accurateCastOrNull(ifNull(round(@number(ttft_s) * 1e9), toUnixTimestamp64Nano(parseDateTime64BestEffortOrNull(replaceAll(@text(first_token_at), '"', ''), 9, 'UTC')) - toInt64(span.start_time_unix_nano)), 'UInt64') AS ttft_ns, -- IF FOREIGN
+            accurateCastOrNull(ifNull(round(ifNull(@number(ttft_s) * 1e9, @number(ttft_ms) * 1e6)), toUnixTimestamp64Nano(parseDateTime64BestEffortOrNull(replaceAll(@text(first_token_at), '"', ''), 9, 'UTC')) - toInt64(span.start_time_unix_nano)), 'UInt64') AS ttft_ns, -- IF FOREIGN
             accurateCastOrNull(round(@number(latency_ms) * 1e6), 'UInt64') AS latency_ns,
             @text(session_id) AS session_id,
             @text(user_id) AS user_id,
@@ -153,7 +162,7 @@ FROM
             @text(tool_result) AS tool_result, -- IF PLAIN
             multiIf(NOT is_foreign, told_input, is_tool, '', conversation[1]) AS input_messages, -- IF FOREIGN
             multiIf(NOT is_foreign, told_output, is_tool OR operation = 'embeddings', '', conversation[2]) AS output_messages, -- IF FOREIGN
-            multiIf(@text(tool_definitions) NOT IN ('', 'null'), @text(tool_definitions), is_call AND is_foreign, arrayFirst(x -> startsWith(x, '[{'), [JSONExtractRaw(told_input, 'tools'), concat('[', arrayStringConcat(arrayFilter((t, k) -> match(k, '^llm\\.tools\\.[0-9]+\\.tool\\.json_schema$'), texts, keys), ','), ']')]), '') AS tool_definitions, -- IF FOREIGN
+            multiIf(startsWith(@text(tool_definitions), '["{'), concat('[', arrayStringConcat(JSONExtract(@text(tool_definitions), 'Array(String)'), ','), ']'), @text(tool_definitions) NOT IN ('', 'null'), @text(tool_definitions), is_call AND is_foreign, arrayFirst(x -> startsWith(x, '[{'), [JSONExtractRaw(told_input, 'tools'), concat('[', arrayStringConcat(arrayFilter((t, k) -> match(k, '^llm\\.tools\\.[0-9]+\\.tool\\.json_schema$'), texts, keys), ','), ']')]), '') AS tool_definitions, -- IF FOREIGN
             if(is_tool AND @text(tool_arguments) = '', told_input, @text(tool_arguments)) AS raw_arguments, -- IF FOREIGN
             if(is_tool AND @text(tool_result) = '', told_output, @text(tool_result)) AS raw_result, -- IF FOREIGN
             -- A framework's wrapping around what the tool was given and gave. -- IF FOREIGN
@@ -186,7 +195,7 @@ FROM
                 arrayFilter(i -> intDiv(codes[i], @slots()) IN (@counts()), hot) AS counted,
                 mapFromArrays(arrayMap(i -> intDiv(codes[i], @slots()), counted),
                               arrayMap(i -> if(toUInt32OrNull(texts[i]) <= 2147483648, toUInt32OrNull(texts[i]), NULL), counted)) AS hot_count,
-                arrayExists(c -> @is_foreign(c), codes) OR hasAny(span.events.name, @opened_events()) OR arrayExists(v -> isNull(v), mapValues(hot_count)) OR hasAny(mapKeys(resource_all), @resource_keys()) AS is_foreign,
+                arrayExists(c -> @is_foreign(c), codes) OR hasAny(span.events.name, @opened_events()) OR arrayExists(v -> isNull(v), mapValues(hot_count)) OR hasAny(mapKeys(resource_all), @resource_keys()) OR has(@exclusive_scopes(), scope.name) AS is_foreign,
                 arrayFilter(i -> ifNull(toUInt32OrNull(texts[i]), 4294967295) > 2147483648, counted) AS doubted, -- IF FOREIGN
                 arrayMap(c -> c = 0, codes) AS kept -- IF PLAIN
                 arrayMap((c, i) -> c IN (0, @objects_code()) OR has(doubted, i), codes, arrayEnumerate(codes)) AS kept -- IF FOREIGN

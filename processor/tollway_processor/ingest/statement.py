@@ -20,6 +20,7 @@ from tollway_processor.pricing import layers
 CONTENT = (
     "system_instructions", "input_messages", "output_messages", "tool_definitions",
     "tool_arguments", "tool_result", "input_message_keys", "output_message_keys",
+    "answer_text", "answer_calls",
 )  # fmt: skip
 
 WHOLE_EVENT = "gen_ai.client.inference.operation.details"
@@ -218,4 +219,5 @@ _OF_THE_FILE: dict[str, Callable[[], str]] = {
     "count_names": lambda: _array(conventions.of_kind("count")),
     "exclusive_providers": lambda: _array(conventions.table()["exclusive"]["providers"]),
     "exclusive_scopes": lambda: _array(conventions.table()["exclusive"]["scopes"]),
+    "exclusive_output_scopes": lambda: _array(conventions.table()["exclusive"]["output_scopes"]),
 }

@@ -45,6 +45,8 @@ _BEDROCK_VERSION = re.compile(r"(?:-v\d+)?(?::\d+(?::\w+)?)$|-v\d+$")
 _FINE_TUNED = re.compile(r"^ft:([^:]+)")
 _AZURE_TUNED = re.compile(r"^(.+?)\.ft-[\w-]+$")
 _SNAPSHOT = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|\d{3}|latest|default)$")
+# OpenRouter's ways to choose among a model's hosts; :free and :thinking are models of their own.
+_ROUTED = re.compile(r":(nitro|floor|exacto)$")
 _PREVIEW = re.compile(r"-(?:preview|exp)(?:-\d{2}-\d{2,4})?$")
 
 
@@ -152,6 +154,9 @@ def _at_date(told: Spelling) -> Iterator[Spelling]:
 def _bases(spelling: Spelling) -> Iterator[Spelling]:
     """What a fine-tuned, dated or latest model is a form of."""
     model = spelling.model
+    unrouted = _ROUTED.sub("", model)
+    if unrouted != model:
+        yield spelling._replace(model=unrouted, step=f"without {model[len(unrouted) :]}")
     tuned = _FINE_TUNED.match(model) or _AZURE_TUNED.match(model)
     if tuned:
         base = tuned[1]

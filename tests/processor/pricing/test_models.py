@@ -14,6 +14,11 @@ TOLD = [
     ("openai", "openai/gpt-4o", "openai/gpt-4o"),
     ("openrouter", "openai/gpt-4o", "openrouter/openai/gpt-4o"),
     ("", "openrouter/openai/gpt-4o", "openrouter/openai/gpt-4o"),
+    # A way to choose the host is no model; a free one is, and never costs what the other does.
+    ("openrouter", "google/gemini-2.5-flash:nitro", "openrouter/google/gemini-2.5-flash"),
+    ("openrouter", "meta-llama/llama-3.3-70b-instruct:free",
+     "openrouter/meta-llama/llama-3.3-70b-instruct:free"),
+    ("openrouter", "anthropic/claude-sonnet-4:free", UNKNOWN),
     ("", "openai/gpt-4o", "openai/gpt-4o"),
     ("", "openai:gpt-4o", "openai/gpt-4o"),
     ("langchain", "gpt-4o", "openai/gpt-4o"),
