@@ -23,6 +23,11 @@ class Lease:
             self._budget.take(more)
             self.held_bytes = total_bytes
 
+    def settle(self, total_bytes: int) -> None:
+        """Become `total_bytes`, which are in memory already: too late to be refused."""
+        self._budget.held_bytes += total_bytes - self.held_bytes
+        self.held_bytes = total_bytes
+
     def close(self) -> None:
         """Give the share back; a second call changes nothing."""
         if self._is_open:

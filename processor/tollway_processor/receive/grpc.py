@@ -5,15 +5,24 @@ https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from grpc import aio
 
-from tollway_processor.errors import TollwayError
-from tollway_processor.receive.answers import PROTOBUF, Failure, status, success_body
+from tollway_processor.errors import PermanentError, TollwayError
+from tollway_processor.receive.answers import (
+    PROTOBUF,
+    Failure,
+    SlowSenderError,
+    status,
+    success_body,
+)
 from tollway_processor.receive.auth import Tokens
+from tollway_processor.receive.budget import Lease
 from tollway_processor.receive.intake import Intake
 from tollway_processor.receive.limits import TlsConfig
 from tollway_processor.receive.listeners import (
@@ -29,15 +38,70 @@ _SERVICES: dict[str, Signal] = {
     "/opentelemetry.proto.collector.trace.v1.TraceService/Export": "traces",
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "logs",
 }
+_READERS = 8  # messages read at a time, each for at most _TURN_S before the next one has its turn
+_TURN_S = 1.0
+_FORGETTING = 0.9  # share of the largest message that is still expected after a smaller one
 _Context: TypeAlias = aio.ServicerContext[Any, Any]
 
 
+class _Messages:
+    """Reads a call's one message, within the budget that all receivers share.
+
+    gRPC tells no length beforehand, so room for a message as large as the latest ones is taken, and
+    few are read at a time: a first wave of large ones would pass the budget else. One that takes
+    its time makes room for the next reader.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._turns = asyncio.Semaphore(_READERS)
+        self._usual_bytes = 0
+
+    async def read(self, context: _Context) -> tuple[bytes, Lease]:
+        """Return the message's bytes, and the lease that holds them.
+
+        Raises OverloadError when there is no room, SlowSenderError when it does not come in time.
+        """
+        with contextlib.ExitStack() as undo:
+            lease = undo.enter_context(self._intake.budget.open(0))
+            async with self._turns:
+                lease.hold(self._usual_bytes)
+                reading = asyncio.create_task(self._read(context))
+                try:
+                    await asyncio.wait([reading], timeout=_TURN_S)
+                except asyncio.CancelledError:
+                    reading.cancel()
+                    raise
+            body = await reading
+            if body is aio.EOF:
+                raise PermanentError("the call brought no message; an OTLP request was expected")
+            self._usual_bytes = max(len(body), int(self._usual_bytes * _FORGETTING))
+            lease.settle(len(body))
+            undo.pop_all()
+        return body, lease
+
+    async def _read(self, context: _Context) -> Any:
+        timeout_s = self._intake.limits.body_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await context.read()
+        except TimeoutError as error:
+            raise SlowSenderError(
+                f"the message did not come in {timeout_s:g} s; send faster or in smaller batches"
+            ) from error
+
+
 class _Exports(grpc.GenericRpcHandler):
-    """Both Export methods on raw bytes; any other method is answered UNIMPLEMENTED by gRPC."""
+    """Both Export methods on raw bytes; any other method is answered UNIMPLEMENTED by gRPC.
+
+    They are unary, and are read as streams of one message: else gRPC would take each message into
+    memory before the budget is asked.
+    """
 
     def __init__(self, intake: Intake, tokens: Tokens) -> None:
         self._intake = intake
         self._tokens = tokens
+        self._messages = _Messages(intake)
 
     def service(
         self, details: grpc.HandlerCallDetails
@@ -45,12 +109,12 @@ class _Exports(grpc.GenericRpcHandler):
         signal = _SERVICES.get(details.method)
         if signal is None:
             return None
-        return grpc.unary_unary_rpc_method_handler(partial(self._export, signal))
+        return grpc.stream_unary_rpc_method_handler(partial(self._export, signal))
 
-    async def _export(self, signal: Signal, body: bytes, context: _Context) -> bytes:
+    async def _export(self, signal: Signal, _: object, context: _Context) -> bytes:
         try:
             project = self._tokens.project(_authorization(context))
-            lease = self._intake.budget.open(len(body))
+            body, lease = await self._messages.read(context)
             receipt = await self._intake.take(signal, body, project, lease)
         except TollwayError as error:
             await _abort(context, self._intake.refused(signal, error))

@@ -130,7 +130,7 @@ async def test_call_given_up_by_its_sender_is_stored_and_held_against_the_budget
     request = span_request()
     receivers.store.gate.clear()
     waiting = asyncio.create_task(call(receivers.target, request.SerializeToString()))
-    await eventually(lambda: receivers.intake.budget.requests == 1)
+    await eventually(lambda: receivers.intake.budget.held_bytes)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
