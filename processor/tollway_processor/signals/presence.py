@@ -13,7 +13,7 @@ from typing import NamedTuple
 # Of sides that came together, one in a thousand is taken for one that came later: a cut too many
 # costs next to nothing in evidence.
 _SURPRISE = math.log(1000)
-_SHORTEST_S = 60  # nothing drifts in less
+_SHORTEST_S = 2  # times are told in seconds
 _MOST_CUTS = 8
 _LARGEST_SHARE = 0.999
 
@@ -47,7 +47,12 @@ def with_absences(starts: Sequence[int], things: Iterable[Mapping[str, Presence]
 
 
 def _cuts(seen: Presence, other: Presence, cuts: Sequence[int]) -> list[int]:
-    """Return where a side came, or left, credibly later or earlier than the other."""
+    """Return where a side came, or left, credibly later or earlier than the other.
+
+    Nowhere when one follows the other: nothing would be left that both had.
+    """
+    if min(seen.last_s, other.last_s) - max(seen.first_s, other.first_s) < _SHORTEST_S:
+        return []
     begin_s = max([other.first_s, *(cut for cut in cuts if cut <= seen.first_s)])
     end_s = min([other.last_s, *(cut for cut in cuts if cut > seen.last_s)])
     found = []

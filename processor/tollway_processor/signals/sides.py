@@ -21,7 +21,7 @@ RARE = "builtin:rare"
 WHOLE_ROUTE = "*"
 # Dimensions whose sides serve at the same time; the sides of others follow each other.
 SIDE_BY_SIDE = ("variant", "model")
-_FEWEST_BESIDE = 20  # traces of each side: below, nothing is concluded of anything
+_FEWEST_BESIDE = 200  # traces of each side: below, next to nothing can be concluded from them
 _FEWEST_FOR_A_TAIL = 200  # baseline traces: ten beyond its p95
 NOTHING = Arm(0, 0.0, clusters=0)
 _TIMED = {"duration": "log_duration_ms", "ttft": "log_ttft_ms"}

@@ -125,9 +125,10 @@ def test_repaired_candidate_begins_anew_where_that_is_declared(otlp, store, roll
     assert anew["rolled_back_at"].startswith("1970")
 
 
-def test_variants_are_compared_where_both_served(otlp, store, rollup):
+@pytest.mark.parametrize("hour_s", [3_600, 10])
+def test_variants_are_compared_where_both_served(otlp, store, rollup, hour_s):
     """The teacher was fast while it served alone; since the student came, all is slow."""
-    hour_ns = 3_600 * 10**9
+    route = f"slower-{hour_s}"
     now = time.time_ns()
     spans = []
     for number in range(1200):
@@ -139,9 +140,9 @@ def test_variants_are_compared_where_both_served(otlp, store, rollup):
             otlp.call(
                 gen_ai__request__model=model,
                 gen_ai__response__model=model,
-                tollway__route="slower",
+                tollway__route=route,
                 tollway__variant="teacher" if is_alone else variant,
-                start_ns=now - int(hours * hour_ns),
+                start_ns=now - int(hours * hour_s * 10**9),
                 duration_ns=took_ms * 10**6,
             )
         )
@@ -149,7 +150,7 @@ def test_variants_are_compared_where_both_served(otlp, store, rollup):
     Evaluator(store).run(rollup.run())
     (row,) = [
         row
-        for row in written(store, "latest_route_signals", "slower")
+        for row in written(store, "latest_route_signals", route)
         if row["metric"] == "latency_above_p95"
     ]
     assert (row["candidate"], row["cohort"]) == ("student", "*")

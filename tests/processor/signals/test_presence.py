@@ -36,9 +36,14 @@ def test_share_of_a_percent_comes_late_by_chance():
     assert cuts(teacher=FULL, student=few) == []
 
 
-def test_a_minute_is_no_absence():
-    first, then = Presence(100, 130, 500.0), Presence(125, 150, 500.0)
+def test_sides_that_follow_each_other_are_not_cut():
+    first, then = Presence(100, 125, 500.0), Presence(125, 150, 500.0)
     assert cuts(teacher=first, student=then) == []
+
+
+def test_seconds_are_enough_for_an_absence():
+    """A bench plays a teacher with one student after the other, faster than a minute each."""
+    assert cuts(teacher=Presence(100, 130, 3700.0), student=Presence(110, 130, 2500.0)) == [110]
 
 
 def test_sides_that_came_together_are_seldom_cut():

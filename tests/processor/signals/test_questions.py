@@ -264,9 +264,9 @@ def test_tail_is_found_within_the_times_that_both_served():
 
 def test_releases_that_follow_each_other_are_compared_over_all_their_traces():
     """Of a roll-out only minutes overlap; what is before and after is what there is to compare."""
-    arms, known = in_epochs([[(3000, 0), (0, 0)], [(60, 0), (50, 0)], [(0, 0), (3000, 0)]])
-    arms["", "student", "error"] = rate_arm(3050, 600)
-    known["epochs"]["", "student", "error"] = {1: rate_arm(50, 0), 2: rate_arm(3000, 600)}
+    arms, known = in_epochs([[(3000, 0), (0, 0)], [(600, 0), (500, 0)], [(0, 0), (3000, 0)]])
+    arms["", "student", "error"] = rate_arm(3500, 600)
+    known["epochs"]["", "student", "error"] = {1: rate_arm(500, 0), 2: rate_arm(3000, 600)}
     task = Task("refunds", RouteArms(arms, **known), "teacher", "student", "release")
     followed = signal(evaluate_all([task])[0], None, "error").signal
     assert followed.state is State.REGRESSED

@@ -95,7 +95,7 @@ def decide(
     if rolled_back or log_e >= log_threshold(alpha):
         decision = Decision.ROLLBACK
         reasons = _losses(guarded)
-        if rolled_back:
+        if log_e < log_threshold(alpha):
             reasons += [rolled_back, _ANEW]
     elif reasons := _obstacles(signals, guarded, sample_ratio, are_labels_settled):
         decision = Decision.HOLD
