@@ -15,8 +15,6 @@ from tollway_processor.signals.questions import Draft, Questions
 from tollway_processor.signals.sides import BUILT_IN, Sides, Threshold, sides_of
 from tollway_processor.signals.statistics import (
     Comparison,
-    MeanQuestion,
-    RateQuestion,
     Reversal,
     Role,
     SampleRatio,
@@ -156,7 +154,7 @@ def evaluate_all(tasks: Sequence[Task], config: SignalsConfig | None = None) -> 
         draft.question
         for some in drafts
         for draft in some
-        if isinstance(draft.question, RateQuestion | MeanQuestion)
+        if not (draft.question is None or isinstance(draft.question, Comparison))
     ]
     answers = iter(compare_all(unanswered))
     evaluations = []

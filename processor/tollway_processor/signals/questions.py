@@ -14,18 +14,18 @@ from tollway_processor.signals.sides import BUILT_IN, Epochs, Sides, counts_of, 
 from tollway_processor.signals.statistics import (
     Arm,
     Comparison,
+    MeanQuestion,
     Method,
     Question,
     RateQuestion,
     Reversal,
     Role,
     Signal,
+    StrataQuestion,
     Stratum,
     compare_paired_mean,
     compare_paired_rate,
     find_reversal,
-    mean_question,
-    strata_question,
 )
 from tollway_processor.signals.traffic import DAY_S, SHORTEST_S
 
@@ -154,7 +154,7 @@ class Questions:
             for cohort, (arm, other) in pairs.items()
         ]
         default = metric.default
-        question = strata_question(
+        question = StrataQuestion(
             strata,
             criteria,
             worse=default.worse,
@@ -217,7 +217,7 @@ def _ask(
     default = metric.default
     if default.method is Method.RATE:
         return RateQuestion(baseline, candidate, criteria, default.prior_rate, counts_of(epochs))
-    return mean_question(
+    return MeanQuestion(
         baseline,
         candidate,
         criteria,

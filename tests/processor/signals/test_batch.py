@@ -11,13 +11,13 @@ from tollway_processor.signals.statistics import (
     Arm,
     Counts,
     Criteria,
+    MeanQuestion,
     RateQuestion,
     State,
     clustered_arm,
     compare_all,
     compare_mean,
     compare_rate,
-    mean_question,
     rate_arm,
 )
 
@@ -106,7 +106,7 @@ def test_means_answer_as_one_by_one(worse: str) -> None:
         arms.append(clustered_arm(groups.tolist()))
     criteria = Criteria(margin=0.1, floor=0.03)
     pairs = list(zip(arms[::2], arms[1::2], strict=True))
-    many = compare_all([mean_question(b, c, criteria, worse=worse) for b, c in pairs])
+    many = compare_all([MeanQuestion(b, c, criteria, worse=worse) for b, c in pairs])
     for (b, c), answer in zip(pairs, many, strict=True):
         one = compare_mean(b, c, criteria, worse=worse)
         assert answer.state is one.state

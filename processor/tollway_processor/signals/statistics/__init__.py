@@ -19,14 +19,14 @@ from .arms import Arm, clustered_arm, rate_arm
 from .batch import Question, compare_all
 from .comparison import Comparison, Criteria, Evidence, Sizes, State
 from .defaults import DEFAULTS, Method, MetricDefault, scaled
-from .means import MeanQuestion, compare_mean, mean_question
+from .means import MeanQuestion, compare_mean
 from .paired import PairCounts, compare_paired_mean, compare_paired_rate
 from .proportions import Counts
 from .quantiles import quantile_levels
 from .rates import RateQuestion, compare_rate
 from .sample_ratio import SampleRatio, check_sample_ratio
 from .signal import Nature, Role, Signal, describe, describe_values, format_harm
-from .strata import Reversal, Stratum, compare_strata, find_reversal, strata_question
+from .strata import Reversal, StrataQuestion, Stratum, compare_strata, find_reversal
 from .verdict import (
     CheaperButWorse,
     Decision,
@@ -58,6 +58,7 @@ __all__ = [
     "Signal",
     "Sizes",
     "State",
+    "StrataQuestion",
     "Stratum",
     "Verdict",
     "check_sample_ratio",
@@ -75,9 +76,7 @@ __all__ = [
     "find_cheaper_but_worse",
     "find_reversal",
     "format_harm",
-    "mean_question",
     "quantile_levels",
     "rate_arm",
     "scaled",
-    "strata_question",
 ]

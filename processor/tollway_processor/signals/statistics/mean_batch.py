@@ -11,8 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .comparison import Comparison, Criteria, Evidence, State, state_of, still_needed
+from .answers import Answers, CriteriaColumns
+from .comparison import Comparison, Criteria
+from .effect_columns import HarmColumns
 from .means import FARTHEST_FACTOR, VARIANCE_FLOOR, MeanQuestion, harm_sign, with_minimums
+from .strata import StrataQuestion
 
 Array = NDArray[np.float64]
 _NEWTON_STEPS = 30
@@ -20,58 +23,39 @@ _BISECTIONS = 9
 _erfc_object = np.frompyfunc(math.erfc, 1, 1)
 
 
-def conclude_means(questions: Sequence[MeanQuestion]) -> list[Comparison]:
+def conclude_means(
+    questions: Sequence[MeanQuestion | StrataQuestion], harms: HarmColumns
+) -> list[Comparison]:
     """Return the comparison of each estimated harm."""
-    if not questions:
-        return []
-    margin = np.array([q.criteria.margin for q in questions])
-    alpha = np.array([q.criteria.alpha for q in questions])
-    harm = np.array([q.effect.difference for q in questions])
+    held_to: dict[int, Criteria] = {}
+    for question in questions:
+        given = question.criteria
+        held_to[id(given)] = held_to.get(id(given)) or with_minimums(given)
+    criteria = CriteriaColumns([held_to[id(q.criteria)] for q in questions])
+    margin, alpha, harm, sizes = criteria.margin, criteria.alpha, harms.difference, harms.sizes
     floor = VARIANCE_FLOOR * margin * margin
-    variance = np.maximum([q.effect.variance for q in questions], floor)
-    variance_held = np.maximum([q.effect.variance_held for q in questions], floor)
-    columns = (
-        log_mixtures(harm, variance, margin),
-        log_mixtures(margin - harm, variance_held, margin),
-        log_mixtures(-harm, variance_held, margin),
-        harm - radii(variance, margin, alpha),
-        harm + radii(variance_held, margin, alpha),
-        factors_needed(harm, variance_held, margin, alpha),
+    variance = np.maximum(harms.variance, floor)
+    variance_held = np.maximum(harms.variance_held, floor)
+    has_both = (sizes.n_candidate > 0) & (sizes.n_baseline > 0)
+    with np.errstate(invalid="ignore"):
+        more = (factors_needed(harm, variance_held, margin, alpha) - 1) * sizes.n_candidate
+    signs = np.array([harm_sign(q.worse) for q in questions])
+    answers = Answers(
+        methods=[q.method for q in questions],
+        baseline=harms.baseline,
+        candidate=harms.baseline + signs * harm,
+        difference=harm,
+        lower=harm - radii(variance, margin, alpha),
+        upper=harm + radii(variance_held, margin, alpha),
+        log_e_regressed=log_mixtures(harm, variance, margin),
+        log_e_held=log_mixtures(margin - harm, variance_held, margin),
+        log_e_improved=log_mixtures(-harm, variance_held, margin),
+        needed=np.where(has_both, more, np.inf),
+        design_effect=harms.design_effect,
+        worse=[q.worse for q in questions],
+        unknown=(-math.inf, math.inf),
     )
-    numbers = zip(*(column.tolist() for column in columns), strict=True)
-    held_to = {id(q.criteria): with_minimums(q.criteria) for q in questions}
-    return [
-        _answer(question, held_to[id(question.criteria)], given)
-        for question, given in zip(questions, numbers, strict=True)
-    ]
-
-
-def _answer(question: MeanQuestion, criteria: Criteria, numbers: tuple[float, ...]) -> Comparison:
-    regressed, held, improved, lower, upper, factor = numbers
-    effect, sizes = question.effect, question.sizes
-    evidence = Evidence(regressed, held, improved)
-    state = state_of(effect.difference, evidence, sizes, criteria)
-    if state is State.INSUFFICIENT:
-        lower, upper = -math.inf, math.inf
-    needed = 0.0
-    if state.is_open:
-        has_both = sizes.n_candidate and sizes.n_baseline
-        needed = (factor - 1) * sizes.n_candidate if has_both else math.inf
-    return Comparison(
-        method=question.method,
-        baseline=effect.baseline,
-        candidate=effect.baseline + harm_sign(question.worse) * effect.difference,
-        difference=effect.difference,
-        lower=lower,
-        upper=upper,
-        evidence=evidence,
-        sizes=sizes,
-        criteria=criteria,
-        state=state,
-        traces_needed=still_needed(needed, state, sizes, criteria),
-        design_effect=question.design_effect,
-        worse=question.worse,
-    )
+    return answers.concluded(sizes, criteria)
 
 
 def _erfc(x: Array) -> Array:

@@ -19,7 +19,7 @@ MINIMUM_TRACES, MINIMUM_TRACES_HELD = 50, 100
 VARIANCE_FLOOR = 1e-6
 # Simulated: scores that fail 1 % of the time, harmful by exactly the margin, read HELD in 14 % of
 # runs without these, 6 % with two and at most 5 % with two and a half.
-_PSEUDO_TRACES = 2.5
+PSEUDO_TRACES = 2.5
 _NEWTON_STEPS = 30
 FARTHEST_FACTOR = 1e6
 
@@ -41,7 +41,32 @@ class MeanEffect:
 
 @dataclass(frozen=True, slots=True)
 class MeanQuestion:
-    """Everything that a comparison of means is concluded from: by `conclude`, or many at once."""
+    """Two means to compare: by compare_mean, or many at once.
+
+    worse: "higher" (cost) or "lower" (groundedness), the direction of harm.
+    is_log: the arms hold natural logarithms, margin 0.1 reads "10 % more"; see Comparison.ratio.
+    value_range: smallest and largest possible value, for scores; HELD then allows for rare bad
+    values that were not seen yet. epochs: the same traces (baseline, candidate) cut where the
+    traffic share changed, default one epoch.
+    """
+
+    baseline: Arm
+    candidate: Arm
+    criteria: Criteria
+    worse: str = "higher"
+    is_log: bool = False
+    value_range: tuple[float, float] | None = None
+    epochs: Sequence[tuple[Arm, Arm]] = ()
+
+    @property
+    def method(self) -> str:
+        """As Comparison.method."""
+        return "log_mean" if self.is_log else "mean"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An estimated harm with everything that a comparison is concluded from."""
 
     effect: MeanEffect
     "The difference as harm: positive is worse."
@@ -64,52 +89,19 @@ def compare_mean(
 ) -> Comparison:
     """Compare means; a positive difference says that the candidate is worse.
 
-    Arguments as `mean_question`.
+    Arguments as of `MeanQuestion`. Raises ValueError for another `worse`.
     """
+    effect = mean_effect(baseline, candidate, value_range, epochs)
+    question = MeanQuestion(baseline, candidate, criteria, worse, is_log)
     return conclude(
-        mean_question(
-            baseline,
-            candidate,
+        Estimate(
+            replace(effect, difference=harm_sign(worse) * effect.difference),
+            Sizes.of(baseline, candidate),
             criteria,
-            worse=worse,
-            is_log=is_log,
-            value_range=value_range,
-            epochs=epochs,
+            question.method,
+            worse,
+            max(baseline.design_effect(), candidate.design_effect()),
         )
-    )
-
-
-def mean_question(
-    baseline: Arm,
-    candidate: Arm,
-    criteria: Criteria,
-    *,
-    worse: str = "higher",
-    is_log: bool = False,
-    value_range: tuple[float, float] | None = None,
-    epochs: Sequence[tuple[Arm, Arm]] = (),
-) -> MeanQuestion:
-    """Return what a comparison of two means is concluded from.
-
-    worse: "higher" (cost) or "lower" (groundedness), the direction of harm.
-    is_log: the arms hold natural logarithms, margin 0.1 reads "10 % more"; see Comparison.ratio.
-    value_range: smallest and largest possible value, for scores; HELD then allows for rare bad
-    values that were not seen yet. epochs: the same traces (baseline, candidate) cut where the
-    traffic share changed, default one epoch. Raises ValueError for another `worse`.
-    """
-    sign = harm_sign(worse)
-    (base, effect_b), (own, effect_c) = baseline.spread(), candidate.spread()
-    if epochs or not baseline.n or not candidate.n:
-        effect = mean_effect(baseline, candidate, value_range, epochs)
-    else:
-        effect = _plain_effect(baseline, candidate, base, own, value_range)
-    return MeanQuestion(
-        effect if sign > 0 else replace(effect, difference=-effect.difference),
-        Sizes.of(baseline, candidate),
-        criteria,
-        "log_mean" if is_log else "mean",
-        worse,
-        max(effect_b, effect_c),
     )
 
 
@@ -135,19 +127,7 @@ def mean_effect(
     shared = [pair for pair in epochs if pair[0].n and pair[1].n]
     if len(shared) > 1:
         return _effect_over_epochs(baseline, candidate, shared, value_range)
-    return _plain_effect(
-        baseline, candidate, baseline.variance_of_mean(), candidate.variance_of_mean(), value_range
-    )
-
-
-def _plain_effect(
-    baseline: Arm,
-    candidate: Arm,
-    base: float,
-    own: float,
-    value_range: tuple[float, float] | None,
-) -> MeanEffect:
-    """Return the effect within one epoch; base and own are the variances of the two means."""
+    base, own = baseline.variance_of_mean(), candidate.variance_of_mean()
     larger = max(own, base * baseline.n / candidate.n)
     unseen = _unseen_variance(baseline, value_range) + _unseen_variance(candidate, value_range)
     return MeanEffect(
@@ -193,7 +173,7 @@ def _unseen_variance(arm: Arm, value_range: tuple[float, float] | None) -> float
     if value_range is None:
         return 0.0
     reach = max(abs(arm.mean - end) for end in value_range)
-    return _PSEUDO_TRACES * (reach / arm.n) ** 2
+    return PSEUDO_TRACES * (reach / arm.n) ** 2
 
 
 def log_mixture(effect: float, variance: float, scale: float) -> float:
@@ -236,9 +216,9 @@ def radius(variance: float, scale: float, alpha: float) -> float:
     return z * math.sqrt(variance)
 
 
-def conclude(question: MeanQuestion) -> Comparison:
+def conclude(estimate: Estimate) -> Comparison:
     """Return the comparison of an estimated harm that is normal in the limit."""
-    effect, sizes, criteria = question.effect, question.sizes, question.criteria
+    effect, sizes, criteria = estimate.effect, estimate.sizes, estimate.criteria
     criteria = with_minimums(criteria)
     margin, alpha, difference = criteria.margin, criteria.alpha, effect.difference
     floor = VARIANCE_FLOOR * margin * margin
@@ -251,9 +231,9 @@ def conclude(question: MeanQuestion) -> Comparison:
         upper = difference + radius(variance_held, margin, alpha)
     needed = _traces_needed(difference, variance_held, sizes, criteria) if state.is_open else 0.0
     return Comparison(
-        method=question.method,
+        method=estimate.method,
         baseline=effect.baseline,
-        candidate=effect.baseline + harm_sign(question.worse) * difference,
+        candidate=effect.baseline + harm_sign(estimate.worse) * difference,
         difference=difference,
         lower=lower,
         upper=upper,
@@ -262,8 +242,8 @@ def conclude(question: MeanQuestion) -> Comparison:
         criteria=criteria,
         state=state,
         traces_needed=still_needed(needed, state, sizes, criteria),
-        design_effect=question.design_effect,
-        worse=question.worse,
+        design_effect=estimate.design_effect,
+        worse=estimate.worse,
     )
 
 
@@ -277,6 +257,9 @@ def _evidence(difference: float, variance: float, variance_held: float, margin: 
 
 def with_minimums(criteria: Criteria) -> Criteria:
     """Return the criteria with at least the traces that the plug-in variance needs."""
+    few, many = criteria.minimum_traces, criteria.minimum_traces_held
+    if few >= MINIMUM_TRACES and many >= MINIMUM_TRACES_HELD:
+        return criteria
     return replace(
         criteria,
         minimum_traces=max(criteria.minimum_traces, MINIMUM_TRACES),

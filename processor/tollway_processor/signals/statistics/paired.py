@@ -16,7 +16,7 @@ from .arms import Arm
 from .bounds import gather_evidence, invert
 from .comparison import Comparison, Criteria, Sizes, State, state_of, still_needed
 from .evidence import log_sum_exp, log_threshold
-from .means import MeanEffect, MeanQuestion, conclude, harm_sign
+from .means import Estimate, MeanEffect, conclude, harm_sign
 
 # Odds of "only the candidate is bad" among discordant pairs that are bet on, as in a relative
 # risk of 1.25 to 10.
@@ -189,7 +189,7 @@ def compare_paired_mean(
     variance = differences.variance_of_mean()
     clusters = differences.effective_clusters
     return conclude(
-        MeanQuestion(
+        Estimate(
             MeanEffect(difference, variance, variance, baseline_mean),
             Sizes(differences.n, differences.n, clusters, clusters),
             criteria,

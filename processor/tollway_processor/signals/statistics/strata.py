@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 from .arms import Arm
 from .comparison import Comparison, Criteria, Sizes
-from .means import MeanEffect, MeanQuestion, conclude, harm_sign, mean_effect
+from .means import Estimate, MeanEffect, conclude, harm_sign, mean_effect
 
 RATE_RANGE = (0.0, 1.0)
 # A cohort without traces in one arm may be left out while its declared weight is at most this;
 # beyond, the combined number would speak for traffic that it has not seen.
-_MOST_LEFT_OUT = 0.05
+MOST_LEFT_OUT = 0.05
 # Below this a cohort's own variance is not trusted if the arm's is larger.
-_TRUSTED_TRACES = 50
+TRUSTED_TRACES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,35 @@ class Reversal:
     "Cohorts that go with the honest number, the largest harm or gain first."
 
 
+@dataclass(frozen=True, slots=True)
+class StrataQuestion:
+    """Two variants to compare over cohorts: by compare_strata, or many at once.
+
+    Weights need not sum to 1. is_rate: the arms count bad traces; their variance then allows for
+    bad traces not seen yet. Cohorts without two traces in each arm are left out if their weights
+    are at most 5 % of all; with more, the comparison is INSUFFICIENT. Otherwise as
+    means.MeanQuestion.
+    """
+
+    strata: Sequence[Stratum]
+    criteria: Criteria
+    worse: str = "higher"
+    is_rate: bool = False
+    is_log: bool = False
+    value_range: tuple[float, float] | None = None
+
+    @property
+    def method(self) -> str:
+        """As Comparison.method."""
+        kind = "rate" if self.is_rate else "log_mean" if self.is_log else "mean"
+        return f"stratified_{kind}"
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """Smallest and largest possible value, None where they are not known."""
+        return RATE_RANGE if self.is_rate else self.value_range
+
+
 def compare_strata(
     strata: Sequence[Stratum],
     criteria: Criteria,
@@ -66,51 +95,31 @@ def compare_strata(
     is_log: bool = False,
     value_range: tuple[float, float] | None = None,
 ) -> Comparison:
-    """Compare two variants over cohorts at the declared weights, which need not sum to 1.
+    """Compare two variants over cohorts at the declared weights.
 
-    Arguments as `strata_question`.
+    Arguments as of `StrataQuestion`.
     """
     return conclude(
-        strata_question(
-            strata,
-            criteria,
-            worse=worse,
-            is_rate=is_rate,
-            is_log=is_log,
-            value_range=value_range,
-        )
+        estimate_over(StrataQuestion(strata, criteria, worse, is_rate, is_log, value_range))
     )
 
 
-def strata_question(
-    strata: Sequence[Stratum],
-    criteria: Criteria,
-    *,
-    worse: str = "higher",
-    is_rate: bool = False,
-    is_log: bool = False,
-    value_range: tuple[float, float] | None = None,
-) -> MeanQuestion:
-    """Return what a comparison over cohorts is concluded from.
-
-    is_rate: the arms count bad traces; their variance then allows for bad traces not seen yet.
-    Cohorts without two traces in each arm are left out if their weights are at most 5 % of all;
-    with more, the comparison is INSUFFICIENT. Otherwise as means.mean_question.
-    """
+def estimate_over(question: StrataQuestion) -> Estimate:
+    """Return what a comparison over cohorts is concluded from."""
+    strata = question.strata
     usable = [stratum for stratum in strata if stratum.has_both and stratum.weight > 0]
-    if is_rate:
+    if question.is_rate:
         usable = [_with_squares(stratum) for stratum in usable]
     declared = math.fsum(stratum.weight for stratum in strata)
     covered = math.fsum(stratum.weight for stratum in usable)
-    effect = _weighted_effect(usable, covered, RATE_RANGE if is_rate else value_range)
-    is_covered = declared > 0 and covered >= (1 - _MOST_LEFT_OUT) * declared
-    kind = "rate" if is_rate else "log_mean" if is_log else "mean"
-    return MeanQuestion(
-        replace(effect, difference=harm_sign(worse) * effect.difference),
+    effect = _weighted_effect(usable, covered, question.limits)
+    is_covered = declared > 0 and covered >= (1 - MOST_LEFT_OUT) * declared
+    return Estimate(
+        replace(effect, difference=harm_sign(question.worse) * effect.difference),
         _sizes(usable if is_covered else []),
-        criteria,
-        f"stratified_{kind}",
-        worse,
+        question.criteria,
+        question.method,
+        question.worse,
     )
 
 
@@ -119,7 +128,7 @@ def _weighted_effect(
 ) -> MeanEffect:
     """Return d = sum of w_k d_k and V = sum of w_k^2 V_k, with weights divided by their total."""
     overall = None
-    if any(min(s.baseline.n, s.candidate.n) < _TRUSTED_TRACES for s in strata):
+    if any(min(s.baseline.n, s.candidate.n) < TRUSTED_TRACES for s in strata):
         overall = (_pooled(s.baseline for s in strata), _pooled(s.candidate for s in strata))
     difference = variance = variance_held = base = 0.0
     for stratum in strata:
@@ -190,7 +199,7 @@ def _stratum_effect(
         return effect
     borrowed = 0.0
     for arm, whole in zip((stratum.baseline, stratum.candidate), overall, strict=True):
-        if arm.n < _TRUSTED_TRACES:
+        if arm.n < TRUSTED_TRACES:
             unit = whole.variance_of_mean() * whole.n
             borrowed += max(0.0, unit / arm.n - arm.variance_of_mean())
     return replace(
