@@ -204,8 +204,10 @@ class Questions:
 
 def _size_and_total(arms: Iterable[Arm]) -> Arm:
     """Return what a mean needs of all arms together."""
-    told = list(arms)
-    return Arm(sum(arm.n for arm in told), sum(arm.total for arm in told))
+    n = total = 0.0
+    for arm in arms:
+        n, total = n + arm.n, total + arm.total
+    return Arm(n, total)
 
 
 def _ask(

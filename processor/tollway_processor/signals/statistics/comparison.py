@@ -65,6 +65,18 @@ class Criteria:
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha must lie between 0 and 1, got {self.alpha}")
 
+    def times(self, factor: float) -> Criteria:
+        """Return the criteria with margin and floor in another unit."""
+        return Criteria(
+            self.margin * factor,
+            self.floor * factor,
+            self.minimum_traces,
+            self.minimum_traces_held,
+            self.minimum_clusters,
+            self.minimum_clusters_held,
+            self.alpha,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:

@@ -7,7 +7,7 @@ candidate that serves a tenth of the traffic, watched at every trace.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from .comparison import Criteria
@@ -223,6 +223,4 @@ def scaled(default: MetricDefault, baseline_mean: float) -> Criteria:
         return criteria
     if not baseline_mean > 0:
         raise ValueError(f"a relative margin needs a baseline mean above 0, got {baseline_mean}")
-    return replace(
-        criteria, margin=criteria.margin * baseline_mean, floor=criteria.floor * baseline_mean
-    )
+    return criteria.times(baseline_mean)

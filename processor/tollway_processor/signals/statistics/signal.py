@@ -7,6 +7,7 @@ decides belongs to verdict.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -111,38 +112,47 @@ def describe(signal: Signal) -> str:
 
 def describe_values(comparison: Comparison) -> str:
     """Return the two values and their difference: `4.1 % to 31.0 % (+26.9 points)`."""
-    if comparison.is_log:
-        return f"{comparison.ratio[0] - 1:+.1%} against the baseline".replace("%", " %")
     if comparison.is_rate:
-        change = 100 * (comparison.candidate - comparison.baseline)
-        return (
-            f"{_percent(comparison.baseline)} to {_percent(comparison.candidate)} "
-            f"({change:+.1f} points)"
-        )
+        base, other = 100 * comparison.baseline, 100 * comparison.candidate
+        return f"{base:.1f} % to {other:.1f} % ({other - base:+.1f} points)"
+    if comparison.is_log:
+        return f"{100 * (comparison.ratio[0] - 1):+.1f} % against the baseline"
     change = comparison.candidate - comparison.baseline
     return f"{comparison.baseline:.4g} to {comparison.candidate:.4g} ({change:+.3g})"
 
 
 def format_harm(comparison: Comparison, harm: float) -> str:
     """Return a harm in the metric's unit: points for rates, a factor for logs, else a number."""
-    if math.isinf(harm):
-        return "unbounded"
+    return _harm_format(comparison)(harm)
+
+
+def _harm_format(comparison: Comparison) -> Callable[[float], str]:
     if comparison.is_rate:
-        return f"{100 * harm:+.1f} points"
-    if comparison.is_log:
-        return f"{math.expm1(min(harm, 700.0)):+.1%}".replace("%", " %")
-    return f"{harm:+.3g}"
+        return _points
+    return _factor if comparison.is_log else _number
+
+
+def _points(harm: float) -> str:
+    return "unbounded" if math.isinf(harm) else f"{100 * harm:+.1f} points"
+
+
+def _factor(harm: float) -> str:
+    return "unbounded" if math.isinf(harm) else f"{100 * math.expm1(min(harm, 700.0)):+.1f} %"
+
+
+def _number(harm: float) -> str:
+    return "unbounded" if math.isinf(harm) else f"{harm:+.3g}"
 
 
 def _surety(comparison: Comparison) -> str:
     """Return what the interval rules out, for the state it is in."""
-    if comparison.state is State.REGRESSED:
-        return f"harm of at least {format_harm(comparison, comparison.lower)}"
-    if comparison.state is State.INCONCLUSIVE:
-        low, high = (format_harm(comparison, x) for x in (comparison.lower, comparison.upper))
-        return f"harm between {low} and {high}"
-    margin = format_harm(comparison, comparison.criteria.margin)
-    return f"harm of at most {format_harm(comparison, comparison.upper)} (allowed {margin})"
+    state, told = comparison.state, _harm_format(comparison)
+    if state is State.REGRESSED:
+        return f"harm of at least {told(comparison.lower)}"
+    if state is State.INCONCLUSIVE:
+        return f"harm between {told(comparison.lower)} and {told(comparison.upper)}"
+    margin = told(comparison.criteria.margin)
+    return f"harm of at most {told(comparison.upper)} (allowed {margin})"
 
 
 def _few_sessions(comparison: Comparison) -> str:
@@ -161,7 +171,3 @@ def _still_needed(comparison: Comparison) -> str:
     if comparison.traces_needed is None:
         return ", no number of traces foreseeable"
     return f", about {comparison.traces_needed:,} more needed"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -152,9 +152,14 @@ def find_reversal(
     usable = [stratum for stratum in strata if stratum.has_both and stratum.weight > 0]
     if not usable:
         return None
-    pooled = sign * (_mean(s.candidate for s in usable) - _mean(s.baseline for s in usable))
-    covered = math.fsum(s.weight for s in usable)
-    stratified = sign * math.fsum(s.weight * s.difference for s in usable) / covered
+    n_b = total_b = n_c = total_c = covered = weighted = 0.0
+    for stratum in usable:
+        baseline, candidate, weight = stratum.baseline, stratum.candidate, stratum.weight
+        n_b, total_b = n_b + baseline.n, total_b + baseline.total
+        n_c, total_c = n_c + candidate.n, total_c + candidate.total
+        covered += weight
+        weighted += weight * (candidate.total / candidate.n - baseline.total / baseline.n)
+    pooled, stratified = sign * (total_c / n_c - total_b / n_b), sign * weighted / covered
     if pooled * stratified >= 0 or abs(pooled - stratified) <= floor:
         return None
     same_side = [s for s in usable if sign * s.difference * stratified > 0]
@@ -175,15 +180,6 @@ def _with_squares(stratum: Stratum) -> Stratum:
             (replace(b, total_sq=b.total), replace(c, total_sq=c.total)) for b, c in stratum.epochs
         ),
     )
-
-
-def _mean(arms: Iterable[Arm]) -> float:
-    """Return the mean of all traces thrown together."""
-    n = total = 0.0
-    for arm in arms:
-        n += arm.n
-        total += arm.total
-    return total / n if n else 0.0
 
 
 def _pooled(arms: Iterable[Arm]) -> Arm:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .comparison import State
-from .evidence import log_average, log_threshold
+from .evidence import NO_EVIDENCE, log_average, log_threshold
 from .sample_ratio import SampleRatio
 from .signal import Nature, Role, Signal, describe
 
@@ -121,20 +121,19 @@ def default_weights(signals: Iterable[Signal]) -> dict[Key, float]:
     Inside a half a tripwire has a quarter of a guardrail's weight, since there are many.
     """
     parts = {s.key: _TRIPWIRE_PART if s.role is Role.TRIPWIRE else 1.0 for s in signals}
-    route = {key: part for key, part in parts.items() if key[1] is None}
-    cohorts = {key: part for key, part in parts.items() if key[1] is not None}
-    halves = [group for group in (route, cohorts) if group]
+    route = sum(part for key, part in parts.items() if key[1] is None)
+    cohorts = sum(part for key, part in parts.items() if key[1] is not None)
+    halves = (route > 0) + (cohorts > 0)
     return {
-        key: part / (len(halves) * sum(group.values()))
-        for group in halves
-        for key, part in group.items()
+        key: part / (halves * (route if key[1] is None else cohorts)) for key, part in parts.items()
     }
 
 
 def family_evidence(signals: Sequence[Signal], weights: Weights | None = None) -> float:
     """Return ln of the averaged e-value that at least one of the signals regressed."""
     shares = _shares(signals, weights)
-    return log_average((s.log_e_regressed for s in signals), (shares[s.key] for s in signals))
+    told = [(log_e, shares[s.key]) for s in signals if (log_e := s.log_e_regressed) > NO_EVIDENCE]
+    return log_average((log_e for log_e, _ in told), (share for _, share in told))
 
 
 def find_cheaper_but_worse(
