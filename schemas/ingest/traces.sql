@@ -40,12 +40,17 @@ FROM
     (
         -- 4. columns: each is the first of its attributes that the span carries
         SELECT
+            -- Values that the reader gives as raw bytes; any_values.py tells them as text.
+            has(span.attributes.value.value, 'kvlist_value') OR has(arrayFlatten(span.events.attributes.value.value), 'kvlist_value')
+                OR arrayExists(v -> v IN ('array_value', 'kvlist_value'), arrayFlatten(span.attributes.value.array_value.values.value))
+                OR arrayExists(v -> v IN ('array_value', 'kvlist_value'), arrayFlatten(span.events.attributes.value.array_value.values.value)) AS has_nested,
             lower(hex(span.trace_id)) AS trace_id,
             lower(hex(span.span_id)) AS span_id,
             lower(hex(span.parent_span_id)) AS parent_span_id,
             multiIf(
                 -- Counts that contradict each other are looked at there, too. -- IF PLAIN
                 throwIf(is_foreign OR input_tokens < ifNull(cache_read_tokens, 0) + ifNull(cache_write_tokens, 0) OR output_tokens < reasoning_tokens, 'a span needs the long way'), '', -- IF PLAIN
+                throwIf(has_nested, 'a span has nested values'), '',
                 length(span.trace_id) != 16, format('trace id has {} bytes, not 16', length(span.trace_id)),
                 empty(replaceAll(span.trace_id, '\0', '')), 'trace id is all zero',
                 length(span.span_id) != 8, format('span id has {} bytes, not 8', length(span.span_id)),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tollway_processor import schema_files
 from tollway_processor.errors import StoreError
-from tollway_processor.ingest import bounds, conventions, log_events
+from tollway_processor.ingest import any_values, bounds, conventions, envelope, log_events
 from tollway_processor.ingest.statement import Statement, render
 from tollway_processor.pricing.dictionaries import Dictionaries
 from tollway_processor.pricing.row import PriceRow
@@ -20,8 +20,10 @@ from tollway_processor.store.engine import Engine, undecodable
 DAY_NS = 86_400 * 10**9
 KIB = 1 << 10
 HOUR_NS = 3_600 * 10**9
-LONG_WAYS = 64  # after one batch that needed it; a plain batch costs twice as much to plan that way
-_NEEDS_LONG_WAY = 395  # what the engine says of throwIf
+# Batches after one that needed it: trying the other way first would plan twice.
+LONG_WAYS = 64
+_THROWN = 395  # what the engine says of throwIf
+_HAS_NESTED = "a span has nested values"  # of schemas/ingest/traces.sql
 _PROTO = str(schema_files.SCHEMAS / "otlp.proto")
 
 
@@ -70,6 +72,7 @@ class Codec:
         self.prices = Dictionaries(engine)
         self._engine = engine
         self._long_ways = 0  # batches still to be decoded the long way without trying the short
+        self._nested_ways = 0  # the same of nested values, told as text before the engine fails
 
     def load(self, prices: Iterable[PriceRow], user_map: Mapping[str, str] | None = None) -> None:
         """Fill the dictionaries: conventions.toml, and the rows of `prices` given."""
@@ -100,24 +103,40 @@ class Codec:
         return ready, any(has_messages for _, has_messages in told)
 
     def decode(
-        self, signal: Signal, batch: Sequence[Delivery], run: Callable[[Statement], None]
+        self, signal: Signal, batch: Sequence[Delivery], run: Callable[[Statement, str], None]
     ) -> Statement:
-        """Decode a batch by `run`, which raises StoreError; return the statement that did it.
+        """Decode a batch by `run`, given a statement and the file of the requests.
 
-        The short statement stops at a span of a convention that it does not know; then the long
-        one is run, and for the batches that follow too: most senders keep to their convention.
-        Raises what `undecodable` makes of the error of `run`.
+        `run` raises StoreError. Return the statement that did it. The short statement stops at a
+        span of a convention that it does not know; then the long one is run, and for the batches
+        that follow too: most senders keep to their convention. Either stops at values that it
+        cannot read; then they are told as text. Raises what `undecodable` makes of other errors.
         """
-        statement = self.statement(signal, batch)
-        try:
+        if self._nested_ways > 0:
+            batch = self._with_text(batch)
+        for _ in range(2):
             try:
-                run(statement)
+                return self._decode(signal, batch, run)
             except StoreError as error:
-                if error.code != _NEEDS_LONG_WAY:
-                    raise
-                self._long_ways = LONG_WAYS
-                statement = self.statement(signal, batch)
-                run(statement)
-        except StoreError as error:
-            raise undecodable(error) from error
+                if error.code != _THROWN:
+                    raise undecodable(error) from error
+                if _HAS_NESTED in str(error):
+                    self._nested_ways = LONG_WAYS
+                    batch = self._with_text(batch)
+                else:
+                    self._long_ways = LONG_WAYS
+        return self._decode(signal, batch, run)
+
+    def _decode(
+        self, signal: Signal, batch: Sequence[Delivery], run: Callable[[Statement, str], None]
+    ) -> Statement:
+        statement = self.statement(signal, batch)
+        with envelope.as_file(envelope.delimited(batch)) as path:
+            run(statement, path)
         return statement
+
+    def _with_text(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        ready = [d._replace(body=any_values.with_text(d.body)) for d in batch]
+        is_needed = any(new.body is not old.body for new, old in zip(ready, batch, strict=True))
+        self._nested_ways = LONG_WAYS if is_needed else self._nested_ways - 1
+        return ready

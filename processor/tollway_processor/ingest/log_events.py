@@ -7,14 +7,14 @@ they are rare, and no span is touched.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from tollway_processor.ingest import conventions
+from tollway_processor.ingest import any_values, conventions
 from tollway_processor.ingest.statement import WHOLE_EVENT
 
 INPUT, OUTPUT = "tollway.event.input", "tollway.event.output"
@@ -38,12 +38,12 @@ def with_messages(body: bytes) -> tuple[bytes, bool]:
 
 
 def _tell(record: LogRecord) -> bool:
-    told = {item.key: _plain(item.value) for item in record.attributes}
+    told = any_values.mapping(record.attributes)
     name = record.event_name or str(told.get("event.name", ""))
     role = conventions.table()["message_events"].get(name)
     if role is None and name != _WHOLE:
         return False
-    content = _plain(record.body)
+    content = any_values.plain(record.body)
     if not isinstance(content, dict):
         content = {} if content is None else {"content": content}
     if name == _WHOLE:
@@ -126,19 +126,3 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return {}
-
-
-def _plain(value: AnyValue) -> Any:
-    """An OTLP value as Python's; bytes are left out."""
-    kind = value.WhichOneof("value")
-    if kind is None or kind == "bytes_value":
-        return None
-    if kind == "array_value":
-        return [_plain(item) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        return _mapping(value.kvlist_value.values)
-    return getattr(value, kind)
-
-
-def _mapping(items: Iterable[KeyValue]) -> dict[str, Any]:
-    return {item.key: _plain(item.value) for item in items}

@@ -99,7 +99,7 @@ def _expand(match: re.Match[str]) -> str:
 
 
 def _value_text(v: str) -> str:
-    """An AnyValue as text: arrays as JSON, bytes and key-value lists as base64 of the wire form."""
+    """An AnyValue as text: arrays as JSON, bytes as base64; any_values.py tells what is nested."""
     leaf = (
         "multiIf(x.value = 'string_value', toJSONString(x.string_value), "
         "x.value = 'int_value', toString(x.int_value), x.value = 'double_value', "

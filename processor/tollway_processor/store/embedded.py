@@ -123,21 +123,20 @@ class EmbeddedStore:
         parameters: dict[str, object] = dict(self.codec.window.parameters(ingested_at_ns))
         batch, has_messages = self.codec.with_messages(signal, batch)
 
-        def run(statement: Statement) -> None:
+        def run(statement: Statement, path: str) -> None:
+            parameters["source"] = path
             head = f"INSERT INTO {statement.target} ({statement.columns})"
             self.command(f"{head} {statement.select} {statement.settings}", parameters)
 
-        with envelope.as_file(envelope.delimited(batch)) as path:
-            parameters["source"] = path
+        self.codec.decode(signal, batch, run)
+        if has_messages:
+            self.command(
+                schema_files.text("ingest/messages.sql"), {"ingested_at_ns": ingested_at_ns}
+            )
+        refused = self.rows(REFUSALS, {"ingested_at_ns": ingested_at_ns})
+        if signal == "traces" and self._learned(ingested_at_ns):
+            # The same rows again, now priced: identity makes the second run replace the first.
             self.codec.decode(signal, batch, run)
-            if has_messages:
-                self.command(
-                    schema_files.text("ingest/messages.sql"), {"ingested_at_ns": ingested_at_ns}
-                )
-            refused = self.rows(REFUSALS, {"ingested_at_ns": ingested_at_ns})
-            if signal == "traces" and self._learned(ingested_at_ns):
-                # The same rows again, now priced: identity makes the second run replace the first.
-                self.codec.decode(signal, batch, run)
         if sum(len(delivery.body) for delivery in batch) > PURGE_BYTES:
             self._engine.give_back_memory()
         return [

@@ -16,7 +16,6 @@ import clickhouse_connect
 
 from tollway_processor import schema_files
 from tollway_processor.errors import UsageError
-from tollway_processor.ingest import envelope
 from tollway_processor.ingest.codec import Codec, Window
 from tollway_processor.ingest.statement import Statement
 from tollway_processor.pricing import table as price_table
@@ -131,13 +130,10 @@ class ServerStore:
         """See Store.ingest."""
         parameters: dict[str, object] = dict(self.codec.window.parameters(ingested_at_ns))
         batch, has_messages = self.codec.with_messages(signal, batch)
-        with (
-            envelope.as_file(envelope.delimited(batch)) as path,
-            self._engine.session(fresh=True) as session,
-        ):
-            parameters["source"] = path
+        with self._engine.session(fresh=True) as session:
 
-            def decode(statement: Statement) -> None:
+            def decode(statement: Statement, path: str) -> None:
+                parameters["source"] = path
                 run(session, "DROP TEMPORARY TABLE IF EXISTS block", None, "Null")
                 head = "CREATE TEMPORARY TABLE block ENGINE = Memory AS"
                 run(session, f"{head} {statement.select} {statement.settings}", parameters, "Null")
