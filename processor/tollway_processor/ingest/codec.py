@@ -135,6 +135,11 @@ class Codec:
             run(statement, path)
         return statement
 
+    def compute(self, sql: str, parameters: Mapping[str, object], block: bytes) -> bytes:
+        """Return a SELECT's rows in Native form; it reads `block`, Native too, as file({path})."""
+        with envelope.as_file([block]) as path:
+            return self._engine.query(sql, {**parameters, "path": path}, format="Native")
+
     def _with_text(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         ready = [d._replace(body=any_values.with_text(d.body)) for d in batch]
         is_needed = any(new.body is not old.body for new, old in zip(ready, batch, strict=True))
