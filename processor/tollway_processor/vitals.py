@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tollway_processor import schema_files
 from tollway_processor.errors import TollwayError
-from tollway_processor.ingest.counters import Counters
+from tollway_processor.ingest.counters import Counters, Series, labels_of
 from tollway_processor.ingest.dead_letters import DeadLetters
 from tollway_processor.ingest.notices import Notices
 from tollway_processor.store.client import Store
@@ -73,6 +73,7 @@ class Vitals:
         counters.gauge(
             "tollway_dead_letter_bytes", partial(self._values.__getitem__, "dead_letter_bytes")
         )
+        counters.gauges("tollway_doubted_counts_total", self._doubted, kind="counter")
         counters.gauge("tollway_vitals_age_seconds", lambda: time.monotonic() - self._read_at)
         counters.gauge("tollway_retention_seconds", lambda: retention_days * _DAY_S)
         started_s = time.time()
@@ -80,6 +81,11 @@ class Vitals:
         counters.gauge("process_cpu_seconds_total", time.process_time, kind="counter")
         if _STATM.exists():  # Linux
             counters.gauge("process_resident_memory_bytes", _resident_bytes)
+
+    def _doubted(self) -> Series:
+        """Counts that were not believed, by column and cause: "input_tokens: negative"."""
+        told = ((doubt.split(": "), n) for doubt, n in list(self._store.doubted.items()))
+        return {labels_of(column=column, cause=cause): n for (column, cause), n in told}
 
 
 def _resident_bytes() -> int:

@@ -42,6 +42,18 @@ def test_store_is_weighed(otlp, store, tmp_path):
     assert abs(told["process_start_time_seconds"] - time.time()) < 60
 
 
+def test_counts_that_are_not_believed_are_counted_by_cause(otlp, store, tmp_path):
+    counters = Counters()
+    Vitals(store, counters, DeadLetters(tmp_path), 30)
+    otlp.send(otlp.call(input_tokens=-5), otlp.call(input_tokens=-7, output_tokens="many"))
+    otlp.send(otlp.call())
+    families = text_string_to_metric_families(counters.text())
+    (family,) = (family for family in families if family.name == "tollway_doubted_counts")
+    assert family.type == "counter"
+    told = {(s.labels["column"], s.labels["cause"]): s.value for s in family.samples}
+    assert told == {("input_tokens", "negative"): 2, ("output_tokens", "no number"): 1}
+
+
 def test_scrape_asks_the_engine_nothing(store, tmp_path, monkeypatch):
     counters = Counters()
     vitals = Vitals(store, counters, DeadLetters(tmp_path), 30)

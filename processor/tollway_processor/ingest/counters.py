@@ -39,7 +39,7 @@ class Counters:
         self._counts: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
         self._histograms: dict[str, _Histogram] = {}
         self._gauges: dict[str, _Gauge] = {}
-        self._gauge_series: dict[str, Callable[[], Series]] = {}
+        self._gauge_series: dict[str, tuple[Callable[[], Series], str]] = {}
 
     def add(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Add to the counter `name` (which ends in `_total`) at these labels."""
@@ -60,9 +60,9 @@ class Counters:
         """Let `read` be called for the value of `name` whenever the text is asked for."""
         self._gauges[name] = _Gauge(read, kind)
 
-    def gauges(self, name: str, read: Callable[[], Series]) -> None:
+    def gauges(self, name: str, read: Callable[[], Series], *, kind: str = "gauge") -> None:
         """Let `read` be called for the series of gauge `name` whenever the text is asked for."""
-        self._gauge_series[name] = read
+        self._gauge_series[name] = (read, kind)
 
     def value(self, name: str, /, **labels: str) -> float:
         """Return a counter's sum over all labels that include `labels`."""
@@ -83,8 +83,8 @@ class Counters:
         for name, gauge in sorted(self._gauges.items()):
             yield from _head(name, gauge.kind)
             yield f"{name} {_number(gauge.read())}"
-        for name, read in sorted(self._gauge_series.items()):
-            yield from _head(name, "gauge")
+        for name, (read, kind) in sorted(self._gauge_series.items()):
+            yield from _head(name, kind)
             for key, value in sorted(read().items())[:_MOST_GAUGES]:
                 yield f"{name}{_braces(key)} {_number(value)}"
         for name, histogram in sorted(self._histograms.items()):

@@ -18,6 +18,7 @@ HELP = {
     "tollway_commits_split_total": "Commits that failed for what they held and were halved.",
     "tollway_dead_letter_bytes": "Size of the dead letters kept for `tollway replay`.",
     "tollway_dead_letters_total": "Requests, or parts of one, put among the dead letters.",
+    "tollway_doubted_counts_total": "Counts told and not believed, by column and cause.",
     "tollway_engine_memory_bytes": "Memory that the store's engine has allocated.",
     "tollway_in_flight_bytes": "Bytes of requests received and not answered yet.",
     "tollway_in_flight_requests": "Requests received and not answered yet.",

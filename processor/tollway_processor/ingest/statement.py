@@ -42,12 +42,16 @@ _MACRO = re.compile(r"@(\w+)\(([\w.]*)\)")
 
 
 class Statement(NamedTuple):
-    """An ingest statement: `select` yields rows of `target`'s `columns`, `settings` go last."""
+    """An ingest statement: `select` yields rows of `target`'s `columns`, `settings` go last.
+
+    Only an `is_foreign` one meets counts that are not believed; the other stops at them.
+    """
 
     target: str
     columns: str
     select: str
     settings: str
+    is_foreign: bool = False
 
 
 @cache
@@ -73,7 +77,11 @@ def render(
         raise StoreError(f"schemas/ingest/{signal}.sql does not begin with INSERT INTO … SELECT")
     body, _, settings = sql[head.end() :].rpartition("\nSETTINGS\n")
     return Statement(
-        head.group(1), " ".join(head.group(2).split()), "SELECT" + body, "SETTINGS " + settings
+        head.group(1),
+        " ".join(head.group(2).split()),
+        "SELECT" + body,
+        "SETTINGS " + settings,
+        is_foreign and signal == "traces",
     )
 
 

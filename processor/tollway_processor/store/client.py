@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
@@ -36,6 +37,8 @@ class Store(Protocol):
     url: str
     migrated: list[str]  # schema files applied when it was opened
     is_shared: bool  # other processes may write to it
+    # Counts told and not believed since it was opened, by doubt as spans.doubts tells it.
+    doubted: Counter[str]
 
     def query(
         self,

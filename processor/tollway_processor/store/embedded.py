@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -46,6 +47,12 @@ FROM spans
 WHERE ingested_at = fromUnixTimestamp64Nano({ingested_at_ns:Int64}, 'UTC')
     AND cost_status = 'no_usage'
 """
+DOUBTED = """
+SELECT arrayJoin(doubts) AS doubt, uniqExact(trace_id, span_id) AS n
+FROM spans
+WHERE ingested_at = fromUnixTimestamp64Nano({ingested_at_ns:Int64}, 'UTC')
+GROUP BY doubt
+"""
 
 
 class EmbeddedStore:
@@ -63,6 +70,7 @@ class EmbeddedStore:
         config = engine or EngineConfig()
         self.url = f"chdb:{folder}"
         self.folder = folder
+        self.doubted: Counter[str] = Counter()
         self.lock = StoreLock(folder)
         self.lock.acquire()
         with ExitStack() as undo:
@@ -128,7 +136,7 @@ class EmbeddedStore:
             head = f"INSERT INTO {statement.target} ({statement.columns})"
             self.command(f"{head} {statement.select} {statement.settings}", parameters)
 
-        self.codec.decode(signal, batch, run)
+        statement = self.codec.decode(signal, batch, run)
         if has_messages:
             self.command(
                 schema_files.text("ingest/messages.sql"), {"ingested_at_ns": ingested_at_ns}
@@ -136,7 +144,10 @@ class EmbeddedStore:
         refused = self.rows(REFUSALS, {"ingested_at_ns": ingested_at_ns})
         if signal == "traces" and self._learned(ingested_at_ns):
             # The same rows again, now priced: identity makes the second run replace the first.
-            self.codec.decode(signal, batch, run)
+            statement = self.codec.decode(signal, batch, run)
+        if statement.is_foreign:
+            doubted = self.rows(DOUBTED, {"ingested_at_ns": ingested_at_ns})
+            self.doubted.update({str(row["doubt"]): int(str(row["n"])) for row in doubted})
         if sum(len(delivery.body) for delivery in batch) > PURGE_BYTES:
             self._engine.give_back_memory()
         return [

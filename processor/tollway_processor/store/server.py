@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -37,6 +38,7 @@ WHERE refusal != ''
 GROUP BY request_index, refusal
 ORDER BY request_index, refusal
 """
+_DOUBTED = "SELECT arrayJoin(doubts) AS doubt, count() AS n FROM block GROUP BY doubt"
 _NAMES = """
 SELECT DISTINCT lower(provider) AS provider, lower(response_model) AS model,
     lower(request_model) AS request_model
@@ -63,6 +65,7 @@ class ServerStore:
         server: ServerConfig | None = None,
     ) -> None:
         self.url = without_password(url)
+        self.doubted: Counter[str] = Counter()
         self._client = _connect(url, (server or ServerConfig()).timeout_s)
         self._engine = Engine(":memory:", memory_bytes=(engine or EngineConfig()).memory_bytes)
         self.migrated = migrate(self)
@@ -143,6 +146,7 @@ class ServerStore:
                 statement = self.codec.decode(signal, batch, decode)
             refused = _decoded(run(session, _REFUSALS, None, "JSON"))
             block = run(session, "SELECT * FROM block", None, "Native")
+            doubted = _decoded(run(session, _DOUBTED, None, "JSON")) if statement.is_foreign else []
         columns = [name.strip() for name in statement.columns.split(",")]
         settings = {
             "insert_deduplication_token": token,
@@ -151,6 +155,7 @@ class ServerStore:
             "optimize_on_insert": "0",
         }
         self._send(statement.target, columns, block, settings)
+        self.doubted.update({row["doubt"]: int(row["n"]) for row in doubted})
         if has_messages:
             self.command(
                 schema_files.text("ingest/messages.sql"), {"ingested_at_ns": ingested_at_ns}
