@@ -38,8 +38,8 @@ _SERVICES: dict[str, Signal] = {
     "/opentelemetry.proto.collector.trace.v1.TraceService/Export": "traces",
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "logs",
 }
-_READERS = 8  # messages read at a time, each for at most _TURN_S before the next one has its turn
-_TURN_S = 1.0
+_READERS = 4  # messages read at a time, each for at most _TURN_S before the next one has its turn
+_TURN_S = 0.25
 _FORGETTING = 0.9  # share of the largest message that is still expected after a smaller one
 _Context: TypeAlias = aio.ServicerContext[Any, Any]
 
@@ -141,6 +141,7 @@ class GrpcReceiver:
         server = aio.server(
             options=(
                 ("grpc.max_receive_message_length", limits.decoded_bytes),
+                ("grpc.http2.bdp_probe", 0),  # else calls that wait to be read hold their messages
                 ("grpc.so_reuseport", 0),  # else two processes share a port without a word
             ),
         )

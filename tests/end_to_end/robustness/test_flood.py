@@ -7,26 +7,21 @@ import asyncio
 import pytest
 
 MIB = 1 << 20
-# 320 for the engine, 400 for the process at rest, 32 in flight some times over: what was decoded,
-# what gRPC holds before it asks, and pages that the allocators keep.
-RSS_LIMIT = 1280 * MIB
+RSS_LIMIT = 1024 * MIB  # with every limit at its default
 IDLE_LIMIT = 450 * MIB
-LITTLE = """
-[receive.limits]
-in_flight_bytes = 33554432
-[engine]
-memory_bytes = 335544320
-"""
 
 
 @pytest.mark.slow
-async def test_flood_is_stored_or_refused_within_the_memory_limit(serve, load, until):
-    processor = await asyncio.to_thread(serve, None, LITTLE)
+@pytest.mark.parametrize(("spans", "http", "calls"), [(512, 100, 100), (5000, 20, 20)])
+async def test_flood_is_stored_or_refused_within_the_memory_limit(
+    serve, load, until, spans, http, calls
+):
+    processor = await asyncio.to_thread(serve)
     # What making the tables took is given back a moment after the start.
     await asyncio.to_thread(until, lambda: processor.memory() < IDLE_LIMIT, "the processor at rest")
     idle_bytes = processor.memory()
-    flood = load(spans=512, content_bytes=2000)
-    async with flood.on(processor.addresses, http=20, calls=20):
+    flood = load(spans=spans, content_bytes=2000)
+    async with flood.on(processor.addresses, http=http, calls=calls):
         await asyncio.sleep(10)  # the length of the flood
     peak_bytes = processor.memory("VmHWM")
     stored = await asyncio.to_thread(processor.stored)
@@ -39,3 +34,6 @@ async def test_flood_is_stored_or_refused_within_the_memory_limit(serve, load, u
     assert sum(flood.refused.values()) > len(flood.acknowledged) > 0
     assert {trace: stored.get(trace) for trace in flood.acknowledged} == flood.acknowledged
     assert peak_bytes < RSS_LIMIT
+    await asyncio.to_thread(
+        until, lambda: processor.memory() < idle_bytes + 200 * MIB, "the memory given back"
+    )

@@ -138,3 +138,27 @@ async def test_call_given_up_by_its_sender_is_stored_and_held_against_the_budget
     await eventually(lambda: receivers.intake.budget.requests == 0)
     assert receivers.intake.budget.held_bytes == 0
     assert len(receivers.store.span_rows(request)) == 1
+
+
+async def test_call_without_a_message_is_an_invalid_argument(receivers):
+    async with grpc.aio.insecure_channel(receivers.target) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.stream_unary(EXPORT)(iter(()), timeout=30)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "no message" in caught.value.details()
+    assert receivers.intake.budget.requests == 0
+
+
+async def test_calls_that_bring_no_message_keep_nobody_out(serve, span_request, eventually):
+    async with (
+        serve(Limits(body_timeout_s=5.0)) as receivers,
+        grpc.aio.insecure_channel(receivers.target) as channel,
+    ):
+        silent = [channel.stream_unary(EXPORT)(timeout=30) for _ in range(12)]
+        await eventually(lambda: receivers.intake.budget.requests == len(silent))
+        assert await call(receivers.target, span_request().SerializeToString()) == b""
+        assert [one.done() for one in silent] == [False] * len(silent)
+        codes = [await one.code() for one in silent]
+        assert codes == [grpc.StatusCode.DEADLINE_EXCEEDED] * len(silent)
+        assert "did not come in 5 s" in await silent[0].details()
+        assert receivers.intake.budget.requests == receivers.intake.budget.held_bytes == 0

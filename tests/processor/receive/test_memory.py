@@ -35,6 +35,19 @@ except grpc.RpcError as error:
     print(error.code().name)
 """
 
+# Sends a body many times at once, so that each call waits with its message for room.
+GRPC_FLOOD = """
+import sys, grpc
+options = (("grpc.max_send_message_length", -1),)
+body = sys.stdin.buffer.read()
+calls = []
+for _ in range(int(sys.argv[2])):
+    channel = grpc.insecure_channel(sys.argv[1], (*options, ("grpc.use_local_subchannel_pool", 1)))
+    export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+    calls.append(export.future(body, timeout=60))
+print(*(call.code().name for call in calls))
+"""
+
 
 def status_bytes(field: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -143,4 +156,28 @@ async def test_flood_is_answered_within_the_budget(serve, span_request, eventual
         assert answers.count((429, "1")) == 95
         assert highest <= limits.in_flight_bytes
         assert len(receivers.store.deliveries) == 5
+        assert receivers.intake.budget.held_bytes == receivers.intake.budget.requests == 0
+
+
+async def test_flood_over_grpc_is_taken_in_only_as_far_as_there_is_room(
+    serve, span_request, eventually
+):
+    body = span_request(content="x" * 8 * MIB).SerializeToString()
+    async with serve(Limits(in_flight_bytes=32 * MIB)) as receivers:
+        receivers.store.gate.clear()
+        with peak_memory() as moved:
+            sender = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", GRPC_FLOOD, receivers.target, "40",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            telling = asyncio.create_task(sender.communicate(body))
+            refused = "tollway_requests_refused_total"
+            await eventually(lambda: receivers.counters.value(refused) >= 36)
+            receivers.store.gate.set()
+            output, _ = await telling
+        answers = output.decode().split()
+        assert answers.count("OK") == len(receivers.store.deliveries) in (3, 4)
+        assert answers.count("RESOURCE_EXHAUSTED") == 40 - answers.count("OK")
+        # What waits, what is read, and what the engine stores; all calls together bring 320 MiB.
+        assert moved.peak_bytes <= 224 * MIB
         assert receivers.intake.budget.held_bytes == receivers.intake.budget.requests == 0
