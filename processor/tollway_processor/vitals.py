@@ -57,6 +57,9 @@ class Vitals:
         except TollwayError as error:
             self._notices.warn("the store's metrics are unknown", str(error))
             return
+        except Exception:  # the one place that answers for a bug: the next reading may go well
+            logger.exception("the store's metrics are unknown")
+            return
         self._values.update({column: float(str(row[column])) for column in _GAUGES})
         self._read_at = time.monotonic()
 

@@ -17,14 +17,17 @@ from tollway_processor.store.client import Store
 logger = logging.getLogger(__name__)
 
 _SET_ASIDE = """
-SELECT table, name
+SELECT table, name, path
 FROM system.detached_parts
 WHERE database = currentDatabase() AND (reason LIKE 'broken%' OR reason = '')
 ORDER BY table, name
 """
-# Checksums (40), corrupted data (246), decompression (271), a file that lacks (226), a codec that
-# is none (432): what bytes that changed on the disk lead to. What senders garble leads to others.
-_ERRORS = "SELECT sum(value) AS n FROM system.errors WHERE code IN (40, 226, 246, 271, 432)"
+# Checksums (40), corrupted data (246), decompression (271), a file that lacks (226), is gone (107) or
+# cut short (33), a codec that is none (432): what bytes that changed on the disk lead to. What
+# senders garble is found before the engine has it, and leads to others.
+_ERRORS = (
+    "SELECT sum(value) AS n FROM system.errors WHERE code IN (33, 40, 107, 226, 246, 271, 432)"
+)
 _TABLES = """
 SELECT name
 FROM system.tables
@@ -49,18 +52,29 @@ class Damage:
 
         They are not lost: they lie in their table's `detached` folder.
         """
+        if self.told:
+            self.told = self._tell()  # an operator may have deleted them meanwhile
         if time.monotonic() - self._checked_at < _REST_S:
             return
-        errors = int(str(self._store.rows(_ERRORS)[0]["n"]))
+        errors = self._errors()
         if errors <= self._seen:
             return
         self._checked_at = time.monotonic()
         for table, part, fault in list(self._broken()):
-            logger.error("%s %s is damaged and set aside: %s", table, part, fault)
-            self._store.command(f"ALTER TABLE `{table}` DETACH PART '{part}'")
-        # The check itself counts as a read that failed.
-        self._seen = int(str(self._store.rows(_ERRORS)[0]["n"]))
+            self._set_aside(table, part, fault)
+        self._seen = self._errors()  # the check itself counts as a read that failed
         self.told = self._tell()
+
+    def _errors(self) -> int:
+        return int(str(self._store.rows(_ERRORS)[0]["n"]))
+
+    def _set_aside(self, table: str, part: str, fault: str) -> None:
+        try:
+            self._store.command(f"ALTER TABLE `{table}` DETACH PART '{part}'")
+        except StoreError as error:  # a merge has just replaced it, say
+            logger.warning("%s %s is damaged (%s) and stays: %s", table, part, fault, error)
+        else:
+            logger.error("%s %s is damaged and set aside: %s", table, part, fault)
 
     def _broken(self) -> Iterator[tuple[str, str, str]]:
         """Yield (table, part, what is wrong with it)."""
@@ -77,12 +91,14 @@ class Damage:
                     yield str(row["name"]), str(part["part_path"]), str(part["message"])
 
     def _tell(self) -> str:
-        parts = [f"{row['table']} {row['name']}" for row in self._store.rows(_SET_ASIDE)]
+        parts = [
+            f"{row['table']} {row['name']} ({row['path']})" for row in self._store.rows(_SET_ASIDE)
+        ]
         if not parts:
             return ""
         more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
         return (
             f"{len(parts)} damaged parts were set aside and are not read: "
-            f"{', '.join(parts[:_NAMED])}{more}; restore them from a backup, or send those spans "
-            "again, then remove them with ALTER TABLE … DROP DETACHED PART"
+            f"{', '.join(parts[:_NAMED])}{more}; send those spans again or restore a copy of the "
+            "store, run `tollway rebuild`, then delete these folders"
         )

@@ -7,8 +7,10 @@ import contextlib
 import os
 import re
 import resource
+import shutil
 import socket
 import subprocess
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -140,20 +142,35 @@ async def test_store_with_a_damaged_part_opens_and_takes_spans(serve, load, tmp_
     assert {t: stored.get(t) for t in after.acknowledged} == after.acknowledged
 
 
+def garble(file):
+    """Change one byte in the middle."""
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    file.write_bytes(data)
+
+
+def cut(file):
+    """Leave half of the file."""
+    os.truncate(file, file.stat().st_size // 2)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("damage", "is_running"), [(garble, False), (cut, True), (Path.unlink, True)]
+)
 async def test_damage_found_on_reading_is_set_aside_and_the_roll_up_goes_on(
-    serve, load, tmp_path, until
+    serve, load, tmp_path, until, damage, is_running
 ):
     processor = await asyncio.to_thread(serve)
     senders = load(spans=20)
     await send(senders, processor.addresses, 1)
-    assert processor.stop() == 0
+    if not is_running:
+        assert processor.stop() == 0
     # All of them: those that a merge has replaced are not read any more.
     for file in (f for part in parts_of_spans(tmp_path) for f in part.glob("*.bin")):
-        data = bytearray(file.read_bytes())
-        data[len(data) // 2] ^= 0xFF
-        file.write_bytes(data)
-    again = await asyncio.to_thread(serve)
+        with contextlib.suppress(FileNotFoundError):  # the engine has just deleted one of those
+            damage(file)
+    again = processor if is_running else await asyncio.to_thread(serve)
     after = load(spans=20, seed=3)
     await send(after, again.addresses, 1)
     with contextlib.suppress(StoreError):  # a read that stumbles over it
@@ -161,8 +178,8 @@ async def test_damage_found_on_reading_is_set_aside_and_the_roll_up_goes_on(
     told = await asyncio.to_thread(
         until, lambda: "set aside" in (said := again.get("/readyz")[1]) and said, "the damage told"
     )
-    (name,) = re.findall(r"spans (\w+) is damaged and set aside", again.said())
-    assert f"spans {name}" in told
+    name = re.findall(r"spans (\w+) is damaged and set aside", again.said())[0]
+    (folder,) = re.findall(rf"spans {name} \((\S+)\)", told)
     stored = await asyncio.to_thread(again.stored)
     assert {t: stored.get(t) for t in after.acknowledged} == after.acknowledged
     sql = "SELECT trace_id, spans FROM traces"
@@ -174,6 +191,12 @@ async def test_damage_found_on_reading_is_set_aside_and_the_roll_up_goes_on(
         ),
         "the roll-up going on",
     )
+    if damage is garble:
+        for part in Path(folder).parent.iterdir():
+            shutil.rmtree(part)
+        await asyncio.to_thread(
+            until, lambda: again.get("/readyz") == (200, "ready\n"), "nothing more to tell"
+        )
 
 
 def test_more_connections_than_the_usual_limit_of_files_keep_nobody_out(serve):
