@@ -24,6 +24,8 @@ TEMPLATES = 24
 SETS = ("otel", "mixed")
 _TRACE_MARK, _SPAN_MARK, _PARENT_MARK = b"\xf1TRC", b"\xf2SPN", b"\xf3PAR"
 _TIME_MARK = 0xF4F5_F6F7_0000_0000
+_ANSWER_MARK, _ANSWER_DIGITS = b"chatcmpl-", 35
+_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _MODELS = (
     ("openai", "gpt-4o", "gpt-4o-2024-08-06"),
     ("openai", "gpt-4o-mini", "gpt-4o-mini-2024-07-18"),
@@ -36,13 +38,14 @@ Attributes = dict[str, Any]
 
 
 class Template(NamedTuple):
-    """One encoded request and where its ids and times stand, one row of offsets a span."""
+    """One encoded request and where its ids and times stand, offsets in the order of its spans."""
 
     body: bytes
     trace_at: np.ndarray[Any, np.dtype[np.int64]]
     span_at: np.ndarray[Any, np.dtype[np.int64]]
     parent_at: np.ndarray[Any, np.dtype[np.int64]]
     time_at: np.ndarray[Any, np.dtype[np.int64]]
+    answer_at: np.ndarray[Any, np.dtype[np.int64]]
 
     def fresh(self, rng: np.random.Generator) -> bytes:
         """Return the request with random ids, and spans that end about now."""
@@ -59,6 +62,8 @@ class Template(NamedTuple):
         starts = ends - rng.integers(2 * 10**8, 8 * 10**9, count)
         times = np.stack([starts, ends], axis=1).reshape(-1).astype("<u8")
         copy[_places(self.time_at, 8)] = times.view(np.uint8).reshape(-1, 8)
+        digits = rng.integers(0, 16, (len(self.answer_at), _ANSWER_DIGITS), np.uint8)
+        copy[_places(self.answer_at + len(_ANSWER_MARK), _ANSWER_DIGITS)] = _HEX[digits]
         return copy.tobytes()
 
 
@@ -123,10 +128,8 @@ def _template(name: str, rng: random.Random, text: _Text) -> Template:
             call = _Call(provider, asked, answered, rng, text)
             span.attributes.extend(_encoded(kind(call)))
     body = request.SerializeToString()
-    time_mark = _TIME_MARK.to_bytes(8, "little")
-    return Template(
-        body, *(_found(body, m) for m in (_TRACE_MARK, _SPAN_MARK, _PARENT_MARK, time_mark))
-    )
+    marks = (_TRACE_MARK, _SPAN_MARK, _PARENT_MARK, _TIME_MARK.to_bytes(8, "little"), _ANSWER_MARK)
+    return Template(body, *(_found(body, mark) for mark in marks))
 
 
 def _found(body: bytes, mark: bytes) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -160,7 +163,7 @@ class _Call:
         self.input_tokens = rng.randint(150, 4000)
         self.output_tokens = rng.randint(20, 900)
         self.cached_tokens = rng.choice([0, 0, self.input_tokens // 2])
-        self.response_id = f"chatcmpl-{rng.getrandbits(140):035x}"
+        self.response_id = f"{_ANSWER_MARK.decode()}{rng.getrandbits(140):0{_ANSWER_DIGITS}x}"
         self.session_id = f"s-{rng.getrandbits(64):016x}"
         self.user_id = f"u-{rng.randint(1, 50_000)}"
         self.route = rng.choice(_ROUTES)
