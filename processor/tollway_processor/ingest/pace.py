@@ -8,7 +8,9 @@ _LITTLE_BYTES = 1 * MIB  # a commit below this is mostly planning
 _MOST_CREDIT_S = 1.0  # commit time that an idle queue has saved up: a burst of some ten requests
 _MOST_LINGER_S = 1.0
 _LINGER_SHARE = 0.35  # of the last commit's duration
-_PATIENCE_S = 2.0  # a commit that takes longer does not hold up the next one
+# A commit that takes longer than these, and than so many times the last one, does not hold up the
+# next one. Two at a time share the same senders: each would carry half, and be planned as dearly.
+_PATIENCE_S, _PATIENCE_SHARE, _MOST_PATIENCE_S = 2.0, 2.0, 8.0
 _WINDOWS_A_COMMIT = 5  # without credit the window is so many times a little commit's duration
 
 
@@ -30,6 +32,7 @@ class Pace:
         self._last_start = self._last_end = self._credit_at = float("-inf")
         self._last_requests = self._expected = 0
         self._linger_s = config.linger_s
+        self._patience_s = _PATIENCE_S
         self._credit_s = _MOST_CREDIT_S
         self._window_s = config.window_s
         self._most_requests = config.max_requests
@@ -48,7 +51,7 @@ class Pace:
         if requests >= self._most_requests or held_bytes >= config.max_bytes:
             return 0.0
         if self.running:
-            return oldest + max(self._window_s, _PATIENCE_S) - now
+            return oldest + max(self._window_s, self._patience_s) - now
         due = oldest
         if self._last_requests > 1 and requests < self._expected:
             due = max(due, self._last_end + self._linger_s)  # the other senders are about to return
@@ -71,6 +74,8 @@ class Pace:
         self.running -= 1
         self._expected = min(requests + waiting, self._most_requests)
         self._linger_s = max(self._config.linger_s, min(duration_s * _LINGER_SHARE, _MOST_LINGER_S))
+        patience_s = max(_PATIENCE_S, duration_s * _PATIENCE_SHARE)
+        self._patience_s = min(patience_s, _MOST_PATIENCE_S)
         self._last_end, self._last_requests = now, requests
         self._window_s = self._config.window_s
         if size < _LITTLE_BYTES:

@@ -39,6 +39,14 @@ def test_what_comes_while_a_commit_runs_waits_for_its_end_but_not_for_ever():
     assert pace.wait_s(102.1, 100.05, 7, 10) <= 0
 
 
+@pytest.mark.parametrize(("lasted_s", "patience_s"), [(0.5, 2.0), (3.0, 6.0), (60.0, 8.0)])
+def test_after_a_long_commit_the_next_one_is_waited_for_longer(lasted_s, patience_s):
+    pace = Pace(CONFIG)
+    commit(pace, 0.0, lasted_s)
+    pace.started(100.0)
+    assert pace.wait_s(100.0, 100.0, 7, 10) == pytest.approx(patience_s)
+
+
 def test_senders_just_answered_are_waited_for_together():
     pace = Pace(CONFIG)
     commit(pace, 100.0, 0.1, requests=6)
