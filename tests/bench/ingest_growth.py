@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import ingest_load
-from ingest_meters import cpu_s, memory_bytes, wait_until_quiet
+from ingest_meters import cpu_s, memory_bytes
 from ingest_result import table
 from ingest_tollway import serving
 
@@ -47,10 +47,10 @@ def report(work: Path, templates: Path, rows: int) -> str:
 def _measured(store: Path, templates: Path, seed: int) -> tuple[str, ...]:
     with serving(store) as server:
         stored = server.value("SELECT count() FROM spans SETTINGS final = 0")
-        wait_until_quiet(server.process.pid)
+        server.wait_until_quiet()
         before_s = cpu_s(server.process.pid)
         load = ingest_load.run(server.addresses["http"], templates, **_LOAD, seed=seed)
-        wait_until_quiet(server.process.pid)
+        server.wait_until_quiet()
         took_s = cpu_s(server.process.pid) - before_s
         peak = memory_bytes(server.process.pid, name="VmHWM") / MIB
         server.stop()

@@ -25,6 +25,10 @@ EVALUATION_INTERVAL_S = 2.0
 EVALUATION_BUDGET_S = 2.5
 _ROLLUP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _SHARE = 3  # the roll-up rests three times as long as it worked: a quarter of a core at most
+# Half a second of planning is the same for one trace as for thousands: the more there are, the more
+# a run takes at once, as long as none waits longer than this for its row.
+_TRACES_A_SECOND_OF_REST = 1000
+_MOST_LAG_S = 10.0
 
 
 class SignalsLoop:
@@ -61,10 +65,15 @@ class SignalsLoop:
         self._events = asyncio.get_running_loop()
         while not stopping.is_set():
             await self._once(is_last=False)
-            pause_s = max(self._interval_s, _SHARE * self._last_s)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), pause_s)
+                await asyncio.wait_for(stopping.wait(), self._rest_s())
         await self._once(is_last=True)
+
+    def _rest_s(self) -> float:
+        """Return the seconds until the next run; what comes just after this one waits for both."""
+        spread_s = self._rollup.touched / _TRACES_A_SECOND_OF_REST
+        most_s = _MOST_LAG_S - 2 * self._last_s
+        return max(self._interval_s, _SHARE * self._last_s, min(spread_s, most_s))
 
     async def _once(self, *, is_last: bool) -> None:
         started_s = time.monotonic()

@@ -20,7 +20,8 @@ STEP_TRACES = 20_000  # touched traces a step: bounds the memory of one statemen
 class Rollup:
     """Brings `traces` and `route_stats` up to what is committed.
 
-    `safe_ns` tells a stamp (ns, UTC) below which every commit is visible.
+    `safe_ns` tells a stamp (ns, UTC) below which every commit is visible. `touched` is how many
+    traces the last run found touched.
     """
 
     def __init__(self, store: Store, safe_ns: Callable[[], int] | None = None) -> None:
@@ -32,9 +33,11 @@ class Rollup:
         self._late_traces = Latecomers(store, "recent_touched_traces")
         self._late_stats = Latecomers(store, "recent_touched_routes")
         self._version_ns = 0
+        self.touched = 0
 
     def run(self) -> list[str]:
         """Recompute all that was touched since the last run; return the routes that changed."""
+        self.touched = 0
         for stamps in self._late_traces.ranges(self._traces_done):
             self._roll_late(stamps)
         while self._roll_traces():
@@ -127,7 +130,9 @@ class Rollup:
     def _until(self, after: int, most: int) -> int:
         bounds = {"after_ns": after, "safe_ns": most, "limit": self._step}
         sql = schema_files.text("rollup/touched_until.sql")
-        return int(str(self._store.rows(sql, bounds)[0]["until"]))
+        (found,) = self._store.rows(sql, bounds)
+        self.touched += int(str(found["touched"]))
+        return int(str(found["until"]))
 
     def _roll_stats(self) -> list[str]:
         until = self._version()

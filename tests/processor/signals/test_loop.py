@@ -62,3 +62,15 @@ async def test_statistics_that_a_crash_left_unevaluated_are_evaluated_at_the_nex
     assert verdict["verdict"] == "ROLLBACK"
     async with asyncio.timeout(30):
         await alerted.wait()
+
+
+@pytest.mark.parametrize(
+    ("touched", "last_s", "rest_s"),
+    [(1, 0.1, 1.0), (1, 1.0, 3.0), (5000, 0.5, 5.0), (100_000, 0.5, 9.0), (100_000, 4.0, 12.0)],
+)
+async def test_more_traces_are_taken_at_once_as_long_as_none_waits_ten_seconds(
+    store, touched, last_s, rest_s
+):
+    loop = SignalsLoop(store, Config(), time.time_ns, Counters(), Outbox(store), lambda: None)
+    loop._rollup.touched, loop._last_s = touched, last_s
+    assert loop._rest_s() == rest_s
