@@ -24,6 +24,7 @@ _INPUT_DETAILS = {
     "cache_read_tokens": attr.GEN_AI_USAGE_CACHE_READ,
     "cache_write_tokens": attr.GEN_AI_USAGE_CACHE_CREATION,
     "cache_creation_tokens": attr.GEN_AI_USAGE_CACHE_CREATION,
+    "cache_creation_input_tokens": attr.GEN_AI_USAGE_CACHE_CREATION,
     "audio_tokens": attr.GEN_AI_USAGE_AUDIO_INPUT,
     "image_tokens": attr.GEN_AI_USAGE_IMAGE_INPUT,
     "text_tokens": attr.GEN_AI_USAGE_TEXT_INPUT,
@@ -55,6 +56,7 @@ _LLM_NAMES = {
     attr.GEN_AI_USAGE_REASONING: attr.LLM_TOKEN_COUNT_REASONING,
 }
 _TOO_MANY = 2**63
+_TICKS_PER_USD = 10_000_000_000  # xAI's cost tracking, docs.x.ai
 
 
 @dataclass(slots=True)
@@ -74,11 +76,14 @@ def read_usage(said: Any, provider: str = "openai") -> Usage | None:
     totals, details = _counts(told)
     input_tokens, output_tokens = totals.get("input"), totals.get("output")
     total = totals.get("total")
-    cost = _cost(told["cost"]) if "cost" in told else None
+    cost = _cost(told) if "cost" in told or "cost_in_usd_ticks" in told else None
     if input_tokens is None and output_tokens is None and total is None and cost is None:
         return None
     if details:
         input_tokens = _inclusive_input(input_tokens, details, told)
+        reasoning = details.get(attr.GEN_AI_USAGE_REASONING, 0)
+        if output_tokens is not None and reasoning > output_tokens:
+            output_tokens += reasoning  # Perplexity's deep research, which leaves it out everywhere
     known = (input_tokens or 0) + (output_tokens or 0)
     if total is not None and total > known:
         output_tokens = _inclusive_output(input_tokens, output_tokens, total, details, provider)
@@ -172,9 +177,18 @@ def _inclusive_output(
     return output_tokens
 
 
-def _cost(cost: Any) -> float | None:
-    """Return the cost in US dollars where the provider reports it (OpenRouter, Perplexity)."""
-    value = number(cost)
+def _cost(told: Mapping[str, Any]) -> float | None:
+    """Return the cost in US dollars where the provider reports it (OpenRouter, Perplexity, xAI).
+
+    With a key of the app's own, OpenRouter's `cost` is its fee alone, beside what the key's owner
+    pays upstream.
+    """
+    value = number(told.get("cost"))
     if value is None:
-        value = number(fields(cost).get("total_cost"))
+        value = number(fields(told.get("cost")).get("total_cost"))
+    if value is None:
+        ticks = number(told.get("cost_in_usd_ticks"))
+        value = ticks / _TICKS_PER_USD if ticks is not None else None
+    elif told.get("is_byok") is True:
+        value += number(fields(told.get("cost_details")).get("upstream_inference_cost")) or 0
     return float(value) if value is not None and 0 <= value < 1e6 else None

@@ -72,7 +72,7 @@ ANSWERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         },
         {"gen_ai.provider.name": "groq", IN: 18, OUT: 12, TOTAL: 30},
     ),
-    "openrouter, cost and its details": (
+    "openrouter, its fee beside what the own key pays upstream": (
         "https://openrouter.ai/api/v1",
         {
             "provider": "Anthropic",
@@ -89,7 +89,7 @@ ANSWERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             },
         },
         {
-            "gen_ai.usage.cost.amount": 0.95,
+            "gen_ai.usage.cost.amount": 19.95,
             WRITE: 100,
             IN: 194,
             "gen_ai.usage.cost.source": "provider",

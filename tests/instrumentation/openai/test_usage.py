@@ -34,6 +34,26 @@ REASONING = "gen_ai.usage.reasoning.output_tokens"
             (10, 1, 11, {READ: 2, WRITE: 5}),
         ),
         (
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 1,
+                "prompt_tokens_details": {"cached_tokens": 0, "cache_creation_input_tokens": 8},
+            },
+            "alibaba",
+            (10, 1, 11, {READ: 0, WRITE: 8}),
+        ),
+        (
+            {
+                "prompt_tokens": 33,
+                "completion_tokens": 700,
+                "total_tokens": 733,
+                "citation_tokens": 1900,
+                "reasoning_tokens": 19_000,
+            },
+            "perplexity",
+            (33, 19_700, 19_733, {REASONING: 19_000}),
+        ),
+        (
             {"prompt_tokens": 10, "completion_tokens": 1, "cached_tokens": 4},
             "moonshot_ai",
             (10, 1, 11, {READ: 4}),
@@ -93,14 +113,24 @@ def test_usage_that_says_nothing_is_none(said: Any) -> None:
     assert read_usage(said) is None
 
 
-@pytest.mark.parametrize("cost", [0.0123, {"total_cost": 0.0123}])
-def test_cost_that_the_provider_reports_is_told(cost: Any) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"cost": 0.0123},
+        {"cost": {"input_tokens_cost": 0.01, "total_cost": 0.0123}},
+        {"cost_in_usd_ticks": 123_000_000},
+        {"cost": 0.0123, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.0123}},
+        {"cost": 0.0003, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.012}},
+        {"cost": 0.0123, "is_byok": True, "cost_details": None},
+    ],
+)
+def test_cost_that_the_provider_reports_is_told(said: dict[str, Any]) -> None:
     told: dict[str, Any] = {}
-    usage = read_usage({"prompt_tokens": 1, "completion_tokens": 1, "cost": cost})
+    usage = read_usage({"prompt_tokens": 1, "completion_tokens": 1, **said})
     assert usage is not None
     usage_attributes(usage, told)
 
-    assert told["gen_ai.usage.cost.amount"] == 0.0123
+    assert told["gen_ai.usage.cost.amount"] == pytest.approx(0.0123)
     assert told["gen_ai.usage.cost.source"] == "provider"
 
 
