@@ -12,6 +12,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
+from tollway import attributes as attr
 from tollway._guard import guard, swallow
 from tollway.openai import usage_option
 from tollway.openai.call import CALL_KEY, Call
@@ -118,6 +119,7 @@ def _goes_on_without_usage(call: Call, exc: BaseException) -> bool:
         return False
     call.usage_asked = False
     call.sent_options = call.options
+    call.told.pop(attr.USAGE_REQUESTED, None)
     usage_option.learn(call.server, takes_option=False)
     return True
 

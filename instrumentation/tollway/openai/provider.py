@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +27,6 @@ _HOSTS: tuple[tuple[str, str], ...] = (
     ("mistral.ai", "mistral_ai"),
     ("x.ai", "x_ai"),
     ("generativelanguage.googleapis.com", "gcp.gemini"),
-    ("aiplatform.googleapis.com", "gcp.vertex_ai"),
     ("anthropic.com", "anthropic"),
     ("perplexity.ai", "perplexity"),
     ("moonshot.ai", "moonshot_ai"),
@@ -43,6 +43,7 @@ _HOSTS: tuple[tuple[str, str], ...] = (
     ("hyperbolic.xyz", "hyperbolic"),
     ("integrate.api.nvidia.com", "nvidia"),
     ("huggingface.co", "huggingface"),
+    ("endpoints.huggingface.cloud", "huggingface"),
     ("dashscope.aliyuncs.com", "alibaba"),
     ("dashscope-intl.aliyuncs.com", "alibaba"),
     ("bigmodel.cn", "zhipu_ai"),
@@ -50,16 +51,35 @@ _HOSTS: tuple[tuple[str, str], ...] = (
     ("databricks.com", "databricks"),
     ("azuredatabricks.net", "databricks"),
     ("cloud.ibm.com", "ibm.watsonx.ai"),
-    ("amazonaws.com", "aws.bedrock"),
     ("githubcopilot.com", "github"),
     ("models.github.ai", "github"),
     ("ollama.com", "ollama"),
+    ("ai-gateway.vercel.sh", "vercel"),
+    ("gateway.ai.cloudflare.com", "cloudflare"),
+    ("api.cloudflare.com", "cloudflare"),
+    ("minimax.io", "minimax"),
+    ("minimaxi.com", "minimax"),
+    ("siliconflow.cn", "siliconflow"),
+    ("siliconflow.com", "siliconflow"),
+    ("baseten.co", "baseten"),
+)
+# Hosts with a region in them; a load balancer of AWS before a model of one's own is not Bedrock.
+_REGIONAL_HOSTS = (
+    (re.compile(r"bedrock(-[a-z-]+)?\..*(\.amazonaws\.com(\.cn)?|\.api\.aws)$"), "aws.bedrock"),
+    (re.compile(r"(.*-)?aiplatform(\.[a-z]+\.rep)?\.googleapis\.com$"), "gcp.vertex_ai"),
 )
 _OLLAMA_PORT = 11434
 _LM_STUDIO_PORT = 1234
 _SELF_HOSTED = ("vllm", "ollama", "sglang", "lmstudio", "localai", "litellm")
 # Known to refuse or ignore `stream_options`; most of them tell usage unasked.
-_REFUSES_USAGE_OPTION = {"mistral_ai", "perplexity", "azure.ai.inference", "nvidia", "databricks"}
+_REFUSES_USAGE_OPTION = {
+    "azure.ai.inference",
+    "databricks",
+    "mistral_ai",
+    "nvidia",
+    "openrouter",
+    "perplexity",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +133,9 @@ def _provider(host: str, port: int | None) -> str:
     """Return the provider of a host; "openai", whose API it speaks, when the host is unknown."""
     for suffix, provider in _HOSTS:
         if host == suffix or host.endswith("." + suffix):
+            return provider
+    for pattern, provider in _REGIONAL_HOSTS:
+        if pattern.match(host):
             return provider
     if port == _OLLAMA_PORT:
         return "ollama"

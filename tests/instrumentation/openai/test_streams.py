@@ -88,6 +88,7 @@ def test_unknown_host_that_refuses_is_asked_once_and_never_again(
     asked = ["stream_options" in wire.sent(i) for i in range(len(wire.requests))]
     assert asked == [True, False, False]
     assert [span.status.status_code for span in spans.all()] == [StatusCode.UNSET] * 2
+    assert not any("tollway.usage_requested" in span.attributes for span in spans.all())
 
 
 async def test_unknown_host_that_refuses_the_async_client(
