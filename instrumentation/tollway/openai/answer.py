@@ -17,6 +17,8 @@ from tollway.openai.usage import Usage, usage_attributes
 _MESSAGE_FINISH = {"tool_calls": "tool_call", "function_call": "tool_call"}
 _KNOWN_FINISH = frozenset({"stop", "length", "content_filter"})
 _MAX_PARSED_ARGUMENTS = 20_000
+UNEXPECTED_RESPONSE = "unexpected_response"
+"""The error of an answer under status 200 that is none: HTML, nothing at all, no choices."""
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 from tollway import attributes as attr
 from tollway._guard import guard, swallow
 from tollway._span import CallSpan
-from tollway.openai.answer import Answer, answer_attributes
+from tollway.openai.answer import UNEXPECTED_RESPONSE, Answer, answer_attributes
 from tollway.openai.endpoints import Endpoint
 from tollway.openai.fields import fields, string
 from tollway.openai.provider import Server
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tollway._setup import State
 
 CALL_KEY = otel_context.create_key("tollway-openai-call")
-UNEXPECTED_RESPONSE = "unexpected_response"
 _EMPTY: Mapping[str, Any] = {}
 _NO_CONTEXT = Context()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tollway import attributes as attr
-from tollway.openai.answer import Answer, Choice
+from tollway.openai.answer import UNEXPECTED_RESPONSE, Answer, Choice
 from tollway.openai.fields import fields, items, string
 from tollway.openai.messages import tool_calls_of
 from tollway.openai.usage import read_usage
@@ -31,7 +31,16 @@ def chat_answer(result: Any, provider: str) -> Answer:
             error_of(said, answer)  # OpenRouter: the model broke off in the middle
     if told.get("error"):
         error_of(told, answer)
+    elif not choices:
+        _no_choices(told, answer)
     return answer
+
+
+def _no_choices(told: Any, answer: Answer) -> None:
+    if told.get("object") == "error":
+        error_of({"error": told}, answer)  # vLLM: the body itself is the error
+    else:
+        answer.error_type = UNEXPECTED_RESPONSE
 
 
 def _choice(told: Any) -> Choice:

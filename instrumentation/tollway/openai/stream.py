@@ -13,6 +13,7 @@ from typing import Any
 from tollway._guard import guard, swallow
 from tollway._span import end_safely
 from tollway.openai import usage_option
+from tollway.openai.answer import UNEXPECTED_RESPONSE
 from tollway.openai.call import Call
 from tollway.openai.endpoints import Chunks
 
@@ -229,5 +230,8 @@ def over(call: Call, chunks: Chunks, outcome: str, exc: BaseException | None = N
     answer = None
     with guard("stream"):
         answer = chunks.answer(call.server.provider)
+        is_empty = outcome == COMPLETED and call.first_chunk_ns is None
+        if is_empty and call.endpoint.operation is not None and call.endpoint.is_create:
+            answer.error_type = answer.error_type or UNEXPECTED_RESPONSE
     with guard("end of a stream"):
         call.over(answer, exc, stream_outcome=outcome)

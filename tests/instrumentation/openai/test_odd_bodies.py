@@ -199,6 +199,36 @@ def test_html_and_errors_under_200_are_told_as_errors(wire: Any, ask: Any) -> No
         assert span.attributes["error.type"] in {"unexpected_response", "server"}
 
 
+@pytest.mark.parametrize("case", ["choices null", "choices missing", "choices empty"])
+def test_answer_without_choices_is_told_as_an_error(
+    wire: Any, samples: Any, ask: Any, case: str
+) -> None:
+    body = {k: v for k, v in samples.chat(**ODD_CHATS[case]).items() if v is not ...}
+    client = wire.says(body).client()
+    (span,) = _same_with_and_without(lambda: ask(client))
+
+    assert span.attributes["error.type"] == "unexpected_response"
+    assert span.attributes["gen_ai.usage.input_tokens"] == 20
+
+
+def test_body_that_is_itself_an_error_is_told_as_one(wire: Any, ask: Any) -> None:
+    body = {"object": "error", "message": "too long", "type": "BadRequestError", "code": 40303}
+    client = wire.says(body).client()
+    (span,) = _same_with_and_without(lambda: ask(client))
+
+    assert span.attributes["error.type"] == "40303"
+    assert span.status.description == "too long"
+
+
+@pytest.mark.parametrize("body", ["<html>", b'{"error": {"message": "overloaded"}}', b"", None])
+def test_stream_of_nothing_is_told_as_an_error(wire: Any, ask: Any, body: Any) -> None:
+    client = (wire.streams([]) if body is None else wire.says(body)).client()
+    (span,) = _same_with_and_without(lambda: list(ask(client, stream=True)))
+
+    assert span.attributes["error.type"] == "unexpected_response"
+    assert span.status.status_code is StatusCode.ERROR
+
+
 def _chunks(samples: Any, **changes: Any) -> list[Any]:
     return [{**samples.stream()[0], **changes}, *samples.stream()[1:3]]
 
