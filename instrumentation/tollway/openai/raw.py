@@ -67,6 +67,7 @@ class Body:
         "_chunks",
         "_collected",
         "_held",
+        "_is_done",
         "_is_json",
         "_size",
         "forget",
@@ -76,6 +77,7 @@ class Body:
     def __init__(self, call: Call, *, is_events: bool, is_json: bool) -> None:
         self._call = call
         self._chunks: Chunks | None = call.endpoint.chunks() if is_events else None
+        self._is_done = False
         self._is_json = is_json
         self._collected: list[bytes] = []
         self._held = b""
@@ -104,16 +106,14 @@ class Body:
 
     def passed(self, since_ns: int) -> None:
         """Note the time that the provider took for the bytes that just arrived."""
-        call = self._call
-        now_ns = perf_counter_ns()
-        call.wait_ns += now_ns - since_ns
-        if self._chunks is not None and call.first_chunk_ns is None:
-            call.first_chunk_ns = now_ns - call.start_ns
+        self._call.wait_ns += perf_counter_ns() - since_ns
 
     def on_close(self) -> None:
         """Hear that the response was closed."""
         if self._call.span.is_open and not self.is_inside:
-            end_safely(lambda: self.over(streams.CLOSED_EARLY, None))
+            # The client closes at the word that ends the stream, and reads no further.
+            outcome = streams.COMPLETED if self._is_done else streams.CLOSED_EARLY
+            end_safely(lambda: self.over(outcome, None))
 
     def over(self, outcome: str, exc: BaseException | None) -> None:
         """End the call's span with what the bytes have told."""
@@ -147,7 +147,8 @@ class Body:
         held = self._held + data
         kept: list[bytes] = []
         start = 0
-        for match in _EVENT_END.finditer(held):
+        # From the last three bytes on: what was held has been searched.
+        for match in _EVENT_END.finditer(held, max(0, len(self._held) - 3)):
             event = held[start : match.end()]
             start = match.end()
             if self._is_for_app(event):
@@ -159,8 +160,13 @@ class Body:
         payload = b"\n".join(
             line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")
         )
-        if not payload or payload.startswith(b"[DONE]") or self._chunks is None:
+        if not payload or self._chunks is None:
             return True
+        if payload.startswith(b"[DONE]"):
+            self._is_done = True
+            return True
+        if self._call.first_chunk_ns is None:
+            self._call.first_chunk_ns = perf_counter_ns() - self._call.start_ns
         try:
             told = json.loads(payload)
         except (ValueError, RecursionError):

@@ -53,6 +53,39 @@ async def test_async_raw_stream(spans: Any, wire: Any, samples: Any) -> None:
     assert spans.one().attributes["llm.token_count.total"] == 29
 
 
+def test_raw_stream_read_to_its_end_is_complete(spans: Any, wire: Any, samples: Any) -> None:
+    client = wire.streams([b": PROCESSING\n\n", *samples.stream(), b": bye\n\n"]).client()
+    raw = client.chat.completions.with_raw_response.create(**ASK, stream=True)
+    list(raw.parse())
+
+    assert spans.one().attributes["tollway.stream.outcome"] == "completed"
+
+
+def test_comments_of_a_raw_stream_are_no_first_chunk(spans: Any, wire: Any) -> None:
+    client = wire.streams([b": PROCESSING\n\n"]).client()
+    with client.chat.completions.with_streaming_response.create(**ASK, stream=True) as response:
+        list(response.iter_lines())
+
+    span = spans.one()
+    assert "gen_ai.response.time_to_first_chunk" not in span.attributes
+    assert span.attributes["error.type"] == "unexpected_response"
+
+
+def test_event_in_many_pieces_is_read_once(spans: Any, wire: Any, samples: Any) -> None:
+    text = "word " * 20_000
+    first, *rest = samples.stream()
+    first["choices"][0]["delta"]["content"] = text
+    event = f"data: {json.dumps(first)}\r\n\r\n".encode()
+    pieces = [event[at : at + 1000] for at in range(0, len(event), 1000)]
+    client = wire.streams([*pieces, *rest]).client()
+    with client.chat.completions.with_streaming_response.create(**ASK, stream=True) as response:
+        assert text in "".join(response.iter_text())
+
+    told = spans.one().attributes
+    assert told["llm.token_count.total"] == 29
+    assert "[cut " in told["gen_ai.output.messages"]
+
+
 def test_raw_stream_never_parsed_and_collected(spans: Any, wire: Any, samples: Any) -> None:
     client = wire.streams(samples.stream()).client()
     raw = client.chat.completions.with_raw_response.create(**ASK, stream=True)
