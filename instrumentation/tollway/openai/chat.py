@@ -74,6 +74,10 @@ def _reasoning(value: Any, choice: Choice) -> None:
     choice.reasoning = choice.reasoning or string(value)
 
 
+def _reasoning_details(value: Any, choice: Choice) -> None:
+    choice.reasoning = choice.reasoning or detailed(value)
+
+
 def _whole_audio(value: Any, choice: Choice) -> None:
     if value:
         choice.other_parts.append(_audio(fields(value)))
@@ -84,6 +88,7 @@ _MESSAGE_READERS = {
     "refusal": _refusal,
     "reasoning_content": _reasoning,
     "reasoning": _reasoning,
+    "reasoning_details": _reasoning_details,
     "audio": _whole_audio,
 }
 
@@ -118,6 +123,13 @@ def thoughts(content: Any) -> str | None:
             said = told.get(key)
             texts.append(said)
             texts.extend(fields(piece).get("text") for piece in items(said))
+    return "".join(text for text in texts if isinstance(text, str)) or None
+
+
+def detailed(details: Any) -> str | None:
+    """Return the text of OpenRouter's reasoning details: texts and summaries, nothing encrypted."""
+    told = [fields(detail) for detail in items(details)]
+    texts = [said.get("text") or said.get("summary") for said in told]
     return "".join(text for text in texts if isinstance(text, str)) or None
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tollway.openai.answer import Answer, Choice, ToolCall
-from tollway.openai.chat import error_of, fingerprint_of, joined, thoughts
+from tollway.openai.answer import Answer, Choice, ToolCall, parsed_arguments
+from tollway.openai.chat import detailed, error_of, fingerprint_of, joined, thoughts
 from tollway.openai.fields import fields, items, string
 from tollway.openai.usage import read_usage
 
@@ -129,7 +129,7 @@ class ChatChunks:
             so_far.finish_reason = reason
         if told.get("usage") is not None:
             self._last_usage = told["usage"]  # Moonshot has it in the choice
-        said = fields(told.get("delta"))
+        said = fields(told.get("delta")) or fields(told.get("message"))
         content = said.get("content", told.get("text"))
         text = joined(content)
         if text is not None:
@@ -151,6 +151,8 @@ def _add_delta(so_far: _ChoiceSoFar, said: Any) -> None:
     if said.get("function_call"):
         _add_tool_call(so_far.calls, {"index": "legacy", "function": said["function_call"]})
     reasoning = string(said.get("reasoning_content")) or string(said.get("reasoning"))
+    if not reasoning and said.get("reasoning_details"):
+        reasoning = detailed(said["reasoning_details"])
     if reasoning:
         so_far.reasoning.append(reasoning)
     transcript = string(fields(said.get("audio")).get("transcript"))
@@ -170,7 +172,7 @@ def _add_tool_call(calls: dict[Any, list[Any]], told: Any) -> None:
         index = known if known is not None else (len(calls) if call_id else last)
     name = string(function.get("name"))
     call = calls.get(index)
-    if call is not None and _is_another(call, name, call_id):
+    if call is not None and name and call[0] and _is_another(call, name, call_id):
         # Gemini gives parallel calls the same index.
         index = call_id or ("unnumbered", len(calls))
         call = calls.get(index)
@@ -185,14 +187,19 @@ def _add_tool_call(calls: dict[Any, list[Any]], told: Any) -> None:
         call[3] = arguments
 
 
-def _is_another(call: list[Any], name: str | None, call_id: str | None) -> bool:
-    """Tell a delta that opens another call: with a name, and another id or after arguments."""
-    if not name or not call[0]:
-        return False
+def _is_another(call: list[Any], name: str, call_id: str | None) -> bool:
+    """Tell a delta with a name that opens another call: by its id, or after whole arguments.
+
+    Some servers repeat the name with every piece of the arguments.
+    """
     if call_id:
         return call[1] not in {None, call_id}
-    has_arguments = any(call[2]) or call[3] is not None
-    return has_arguments and name != call[0]
+    if call[3] is not None:
+        return True
+    so_far = "".join(call[2])
+    if name != call[0]:
+        return bool(so_far)
+    return so_far.endswith("}") and not isinstance(parsed_arguments(so_far), str)
 
 
 def _whole_name(so_far: str | None, name: str | None) -> str | None:

@@ -83,7 +83,7 @@ def _chat_message(message: Any) -> dict[str, Any]:
         part = {"type": "tool_call_response", "id": call_id, "response": response}
         return {"role": "tool", "parts": [part]}
     parts = content_parts(told.get("content"))
-    reasoning = string(told.get("reasoning_content"))
+    reasoning = string(told.get("reasoning_content")) or string(told.get("reasoning"))
     if reasoning:
         parts.insert(0, {"type": "reasoning", "content": reasoning})
     refusal = string(told.get("refusal"))

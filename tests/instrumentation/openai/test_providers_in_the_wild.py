@@ -89,6 +89,61 @@ def test_openrouter_comments_and_cost(spans: Any, wire: Any, ask: Any) -> None:
     assert told["gen_ai.provider.name"] == "openrouter"
 
 
+def test_openrouter_says_usage_unasked_and_the_app_sees_it(spans: Any, wire: Any, ask: Any) -> None:
+    usage = {**HEAD, "choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 2}}
+    events = [_chunk({"content": "a"}), _chunk({"content": ""}, "stop"), usage]
+    client = wire.streams(events).client(base_url="https://openrouter.ai/api/v1")
+    chunks = list(ask(client, stream=True))
+
+    assert [len(chunk.choices) for chunk in chunks] == [1, 1, 0]
+    assert "stream_options" not in wire.sent()
+    assert spans.one().attributes["gen_ai.usage.input_tokens"] == 10
+
+
+_DETAILS = [
+    {"type": "reasoning.summary", "summary": "Let me ", "index": 0},
+    {"type": "reasoning.text", "text": "think", "signature": "c2ln", "index": 1},
+    {"type": "reasoning.encrypted", "data": "Z2g=", "index": 2},
+]
+
+
+@pytest.mark.parametrize("with_text", [True, False])
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_openrouter_s_reasoning_details_are_told_once(
+    spans: Any, wire: Any, samples: Any, ask: Any, is_stream: bool, with_text: bool
+) -> None:
+    text = {"reasoning": "Let me think"} if with_text else {"reasoning": None}
+    if is_stream:
+        pieces: list[Any] = [
+            {"role": "assistant", "content": "", "reasoning_details": [detail]}
+            for detail in _DETAILS
+        ]
+        if with_text:
+            pieces[0]["reasoning"], pieces[1]["reasoning"] = "Let me ", "think"
+        wire.streams([*map(_chunk, pieces), _chunk({"content": "Yes"}), _chunk({}, "stop")])
+    else:
+        message = {"role": "assistant", "content": "Yes", "reasoning_details": _DETAILS, **text}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        wire.says(samples.chat(choices=[choice]))
+    answer = ask(wire.client(base_url="https://openrouter.ai/api/v1"), stream=is_stream)
+    if is_stream:
+        list(answer)
+
+    assert json.loads(spans.one().attributes["gen_ai.output.messages"])[0]["parts"] == [
+        {"type": "reasoning", "content": "Let me think"},
+        {"type": "text", "content": "Yes"},
+    ]
+
+
+def test_whole_messages_in_a_stream(spans: Any, wire: Any, ask: Any) -> None:
+    message = {"role": "assistant", "content": "Whole"}
+    events = [{**HEAD, "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}]
+    list(ask(wire.streams(events).client(), stream=True))
+
+    parts = json.loads(spans.one().attributes["gen_ai.output.messages"])[0]["parts"]
+    assert parts == [{"type": "text", "content": "Whole"}]
+
+
 def test_null_usage_on_every_chunk_is_forgotten_again(
     spans: Any, wire: Any, samples: Any, ask: Any
 ) -> None:
@@ -149,6 +204,24 @@ def test_whole_calls_without_id_under_one_index(spans: Any, wire: Any, ask: Any)
         {"index": 0, "id": "", "function": {"name": "b", "arguments": '{"x": 1}'}},
     ]
     assert _calls(spans, wire, ask, deltas) == [("a", {}), ("b", {"x": 1})]
+
+
+@pytest.mark.parametrize("index", [{"index": 0}, {}])
+@pytest.mark.parametrize("first", ['{"x": 1}', {"x": 1}])
+def test_one_tool_called_twice_without_ids(
+    spans: Any, wire: Any, ask: Any, index: Any, first: Any
+) -> None:
+    deltas = [
+        {**index, "function": {"name": "a", "arguments": first}},
+        {**index, "function": {"name": "a", "arguments": '{"x": 2}'}},
+    ]
+    assert _calls(spans, wire, ask, deltas) == [("a", {"x": 1}), ("a", {"x": 2})]
+
+
+def test_name_repeated_with_every_piece_of_the_arguments(spans: Any, wire: Any, ask: Any) -> None:
+    pieces = ["", '{"x": {"y": 1}', ', "z": ', "2}"]
+    deltas = [{"index": 0, "function": {"name": "a", "arguments": piece}} for piece in pieces]
+    assert _calls(spans, wire, ask, deltas) == [("a", {"x": {"y": 1}, "z": 2})]
 
 
 def test_moonshot_s_usage_is_in_the_choice(spans: Any, wire: Any, ask: Any) -> None:
