@@ -96,12 +96,17 @@ def metrics_of(
     route: str, named: Iterable[tuple[str, list[Arm]]], config: SignalsConfig
 ) -> dict[str, Metric]:
     """Return how each measured quantity of a route is compared, keyed by its measured name."""
-    found = {name: metric_of(name, arms) for name, arms in named}
+    found = {name: metric_of(name, arms) for name, arms in named if not _is_void(name, arms)}
     return {
         name: metric.held_to(config.metric(route, metric.name, metric.kind))
         for name, metric in found.items()
         if metric is not None
     }
+
+
+def _is_void(name: str, arms: list[Arm]) -> bool:
+    """Say whether no side ever called a tool: there is nothing to tell of."""
+    return name == "tool_calls" and not any(arm.total for arm in arms)
 
 
 def metric_of(name: str, arms: list[Arm]) -> Metric | None:

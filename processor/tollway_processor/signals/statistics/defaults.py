@@ -204,10 +204,11 @@ DEFAULTS: dict[str, MetricDefault] = {
     "tool_calls": MetricDefault(
         Method.MEAN,
         _mean(0.20, 0.05),
-        nature=Nature.VOLUME,
-        role=Role.WATCHED,
+        worse="lower",
+        role=Role.GOAL,
         is_relative=True,
-        reason="A fifth more or fewer tool calls is a changed way of working, good or bad.",
+        reason="A student that no longer calls its tools answers from memory, and no score need "
+        "notice. A fifth fewer blocks and is no reason to roll back: it may work better so.",
     ),
 }
 
