@@ -23,7 +23,7 @@ SELECT trace_id, cohort, started_at,
         0) AS harm
 FROM traces FINAL
 WHERE route = {route:String} AND @side = {side:String}
-    AND ({cohort:String} = '*' OR cohort = {cohort:String})
+    AND ({cohort:String} = '*' OR @cohort = {cohort:String})
     AND started_at >= toDateTime({since_s:UInt32}, 'UTC') AND harm > 0
 ORDER BY harm DESC, started_at DESC, trace_id
 LIMIT {limit:UInt32}

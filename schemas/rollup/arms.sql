@@ -17,7 +17,7 @@ WITH
             @epoch,
             toUnixTimestamp(started_at) AS at_s,
             arrayFilter((name, is_in) -> is_in,
-                        [toString(cohort), 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
+                        [@cohort, 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
                         [true, @built_in]) AS cohorts,
             @measures,
             log(greatest(duration_ns, 1) / 1e6) AS log_ms,

@@ -11,7 +11,7 @@ WITH
             @cluster AS cluster,
             @epoch,
             arrayFilter((name, is_in) -> is_in,
-                        [toString(cohort), 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
+                        [@cohort, 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
                         [true, @built_in]) AS cohorts,
             [('duration', toInt16(round(log(greatest(duration_ns, 1) / 1e6) * 50))),
              ('ttft', toInt16(round(log(greatest(ifNull(ttft_ns, 1), 1) / 1e6) * 50)))] AS timed,

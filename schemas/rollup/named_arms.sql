@@ -15,7 +15,7 @@ WITH
             @epoch,
             toUnixTimestamp(started_at) AS at_s,
             arrayFilter((name, is_in) -> is_in,
-                        [toString(cohort), 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
+                        [@cohort, 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
                         [true, @built_in]) AS cohorts,
             arrayConcat(
                 arrayMap((k, x) -> (concat('score:', k), x, at_s), mapKeys(scores), mapValues(scores)),

@@ -15,7 +15,7 @@ WITH
             @cluster AS cluster,
             pair_id, started_at,
             arrayFilter((name, is_in) -> is_in,
-                        ['*', toString(cohort), 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
+                        ['*', @cohort, 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
                         [true, true, @built_in]) AS cohorts,
             @measures,
             log(greatest(duration_ns, 1) / 1e6) AS log_ms,
