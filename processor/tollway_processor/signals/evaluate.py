@@ -27,6 +27,8 @@ from tollway_processor.signals.statistics import (
     format_harm,
 )
 
+_ABOUT_AS_DEAR = 0.9
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -93,18 +95,24 @@ def variants(route: RouteArms) -> list[str]:
 
 
 def dearest(route: RouteArms) -> str:
-    """Return the side that costs most a trace: what a cheaper one is compared against."""
+    """Return the side that costs most a trace: what a cheaper one is compared against.
 
-    def mean_cost(side: str) -> tuple[float, str]:
+    Of those that cost about as much it is the one that came first.
+    """
+
+    def mean_cost(side: str) -> float:
         costs = [
             arm
             for (cohort, s, m), arm in route.arms.items()
             if s == side and m == "cost_usd" and not cohort.startswith(BUILT_IN)
         ]
         n = sum(arm.n for arm in costs)
-        return (sum(arm.total for arm in costs) / n if n else 0.0, side)
+        return sum(arm.total for arm in costs) / n if n else 0.0
 
-    return max(variants(route), key=mean_cost)
+    costs = {side: mean_cost(side) for side in variants(route)}
+    dear = [side for side, cost in costs.items() if cost >= _ABOUT_AS_DEAR * max(costs.values())]
+    came = route.traffic.first_seen()
+    return min(dear, key=lambda side: (came.get(side, 0), -costs[side], side))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,14 +42,18 @@ class Traffic:
         """Return the traces of a side."""
         return sum(sides.get(side, 0.0) for sides in self.stretches.values())
 
-    def newest_two(self, fewest: float) -> tuple[str, str] | None:
-        """Return (the one before, the newest) by first appearance, of sides with enough traces."""
-        first_seen: dict[str, int] = {}
+    def first_seen(self) -> dict[str, int]:
+        """Return the start of the stretch in which each side first had traces."""
+        found: dict[str, int] = {}
         for start_s, sides in sorted(self.stretches.items()):
             for side in sides:
-                first_seen.setdefault(side, start_s)
+                found.setdefault(side, start_s)
+        return found
+
+    def newest_two(self, fewest: float) -> tuple[str, str] | None:
+        """Return (the one before, the newest) by first appearance, of sides with enough traces."""
         order = sorted(
-            (start, side) for side, start in first_seen.items() if self.of(side) >= fewest
+            (start, side) for side, start in self.first_seen().items() if self.of(side) >= fewest
         )
         return (order[-2][1], order[-1][1]) if len(order) > 1 else None
 

@@ -10,6 +10,7 @@ from tollway_processor.signals.evaluate import dearest, evaluate, losing_cohorts
 from tollway_processor.signals.record import signal_rows, verdict_row
 from tollway_processor.signals.signal_columns import finite, signal_block
 from tollway_processor.signals.statistics import Arm, Decision, rate_arm
+from tollway_processor.signals.traffic import Traffic
 
 
 def rates(n, bad):
@@ -132,3 +133,16 @@ def test_numbers_are_kept_to_nine_digits_and_never_infinite():
     told = [0.0, -1 / 3, 123456789.96, 1.5e-12, float("inf"), float("-inf"), float("nan")]
     kept = [0.0, -0.333333333, 123456790.0, 1.5e-12, 1e300, -1e300, 0.0]
     assert finite(told).tolist() == pytest.approx(kept, rel=1e-15)
+
+
+def test_of_variants_that_cost_alike_the_first_is_the_baseline():
+    """A new prompt on the same model: neither is the cheaper one, and noise must not decide."""
+    arms = route(**BROKEN)
+    for cohort in ("easy", "rare"):
+        arms[cohort, "student", "cost_usd"] = logs(1500, 1.05 * 2.718**-5.0)
+    came = Traffic(stretches={0: {"teacher": 10}, 60: {"teacher": 9, "student": 9}})
+    assert dearest(RouteArms(arms, traffic=came)) == "teacher"
+    dearer = {key: arms[key] for key in arms}
+    for cohort in ("easy", "rare"):
+        dearer[cohort, "student", "cost_usd"] = logs(1500, 2 * 2.718**-5.0)
+    assert dearest(RouteArms(dearer, traffic=came)) == "student"
