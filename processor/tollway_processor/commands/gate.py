@@ -93,9 +93,12 @@ def _arms(query: Query, question: Question, cut: Slice, config: SignalsConfig) -
     present = variants(arms)
     for side in (question.baseline, question.candidate):
         if side not in present:
-            have = ", ".join(present) or "none"
+            start = f"{datetime.fromtimestamp(cut.since_s, UTC):%-d %B %Y, %H:%M} UTC"
+            if not present:
+                raise UsageError(f"route {route} has no traces since {start}: see `tollway routes`")
             raise UsageError(
-                f"route {route} has no traces of {question.by} {side} (it has: {have})"
+                f"route {route} has no traces of {question.by} {side} since {start} "
+                f"(it has: {', '.join(present)})"
             )
     if question.baseline == question.candidate:
         raise UsageError("--baseline and --candidate are the same")

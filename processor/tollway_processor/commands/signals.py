@@ -20,6 +20,7 @@ from tollway_processor.commands.tables import STATE_STYLES, console
 from tollway_processor.config import Config
 from tollway_processor.errors import TollwayError, UsageError
 from tollway_processor.signals.sides import WHOLE_ROUTE
+from tollway_processor.signals.statistics import shown
 
 Row = Mapping[str, Any]
 REFRESH_S = 2.0
@@ -78,7 +79,9 @@ def _candidate(row: Row) -> tuple[str, str, str]:
 
 def _heading(verdict: Row) -> Text:
     text = Text(
-        f"{verdict['route']}: {verdict['candidate']} against {verdict['baseline']}  ", "bold"
+        f"{shown(verdict['route'])}: {shown(verdict['candidate'])} against "
+        f"{shown(verdict['baseline'])}  ",
+        "bold",
     )
     text.append(f" {verdict['verdict']} ", STATE_STYLES.get(verdict["verdict"], "bold yellow"))
     if verdict["cheaper_but_worse"]:
@@ -92,8 +95,8 @@ def _block(rows: Sequence[Row], show_all: bool) -> Table:
         grid.add_column(name, overflow="fold", no_wrap=name == "word")
     for word, style, found in _groups(rows, show_all):
         for row in found if show_all else found[:_MOST_LINES]:
-            place = "whole route" if row["cohort"] == WHOLE_ROUTE else row["cohort"]
-            grid.add_row(Text(f"  {word}", style), row["metric"], place, figures(row))
+            cells = shown(row["metric"]), _place(row), figures(row)
+            grid.add_row(Text(f"  {word}", style), *(Text(cell) for cell in cells))
         if len(found) > _MOST_LINES and not show_all:
             grid.add_row(
                 Text(f"  {word}", style), f"{len(found) - _MOST_LINES} more: --all", "", ""
@@ -101,6 +104,12 @@ def _block(rows: Sequence[Row], show_all: bool) -> Table:
     for line in _counts(rows):
         grid.add_row(*line)
     return grid
+
+
+def _place(row: Row) -> str:
+    if row["cohort"] == WHOLE_ROUTE:
+        return "whole route"
+    return shown(row["cohort"]) or "(unlabelled)"
 
 
 def _groups(rows: Sequence[Row], show_all: bool) -> Iterator[tuple[str, str, list[Row]]]:

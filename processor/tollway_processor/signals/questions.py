@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tollway_processor.signals.metrics import BASE, Metric, metrics_of
+from tollway_processor.signals.missing import missing
 from tollway_processor.signals.policy import RoutePolicy, SignalsConfig
 from tollway_processor.signals.sides import BUILT_IN, Epochs, Sides, counts_of, is_tail
 from tollway_processor.signals.statistics import (
@@ -178,6 +179,9 @@ class Questions:
             role=self._role(draft.cohort, default.role),
             nature=default.nature,
             has_weight=self._matters(draft.cohort),
+            missing=missing(self.sides, draft.metric, draft.cohort)
+            if comparison is None or not comparison.sizes.n_candidate
+            else "",
         )
 
     def _role(self, cohort: str | None, role: Role) -> Role:

@@ -161,6 +161,14 @@ def test_time_to_first_token_and_latency_have_histograms(otlp, store, rollup):
     assert len(latency["", "v", "ttft"].bins) == 2
 
 
+def test_cohort_named_like_another_is_told_apart(otlp, store, rollup):
+    for cohort in ("*", "builtin:long-context", "plain"):
+        otlp.send(otlp.call(tollway__route="labels", tollway__cohort=cohort, tollway__variant="v"))
+    rollup.run()
+    cohorts = {cohort for cohort, _, name in measured(store, "labels").arms if name == "error"}
+    assert cohorts == {"label:*", "label:builtin:long-context", "plain"}
+
+
 def test_score_of_one_side_alone_is_an_epoch_of_its_own(otlp, store, rollup):
     """The student's answers were judged days before the teacher's, when all failed more."""
     now, day_ns = time.time_ns(), 24 * HOUR_NS

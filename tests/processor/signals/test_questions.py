@@ -367,3 +367,36 @@ def test_candidate_harmful_by_the_margin_on_one_cohort_is_rarely_promoted():
     for decisions in watched(np.random.default_rng(12), 60, 0.03, 8):
         ever |= np.array([decision is Decision.PROMOTE for decision in decisions])
     assert ever.sum() <= 4
+
+
+def test_cohort_that_one_side_alone_has_is_named():
+    """Labels that changed their case: the route cannot be told, and that is why."""
+    arms = counts(easy=HEALTHY, Closure=((3000, 90), (0, 0)), closure=((0, 0), (1500, 45)))
+    arms = {key: arm for key, arm in arms.items() if arm.n}
+    evaluation = judge(arms)
+    headline = evaluation.verdict.headline
+    assert "one side alone has Closure (teacher), closure (student)" in headline
+    assert "only student has it" in signal(evaluation, "closure").reason
+
+
+def test_route_that_calls_no_tools_is_not_asked_for_them():
+    arms = counts(easy=HEALTHY)
+    for side, calls in (("teacher", 0.0), ("student", 0.0)):
+        arms["easy", side, "tool_calls"] = Arm(4000, calls, calls)
+    assert not [m for m in judge(arms).measured if m.signal.metric == "tool_calls"]
+
+
+def test_student_that_no_longer_calls_its_tools_is_held_back():
+    arms = counts(easy=HEALTHY)
+    arms["easy", "teacher", "tool_calls"] = Arm(8000, 8000.0, 12_000.0)
+    arms["easy", "student", "tool_calls"] = Arm(4000, 2000.0, 3000.0)
+    evaluation = judge(arms)
+    assert evaluation.verdict.decision is Decision.HOLD
+    assert "tool_calls got worse" in evaluation.verdict.headline
+
+
+def test_traces_without_a_cohort_are_not_the_whole_route():
+    arms = counts(easy=HEALTHY)
+    unlabelled = counts(none=((300, 9), (300, 150)))
+    arms |= {("", *key[1:]): arm for key, arm in unlabelled.items()}
+    assert "on traces without a cohort" in signal(judge(arms), "").reason

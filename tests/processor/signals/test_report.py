@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -12,7 +14,7 @@ from rich.console import Console
 from tollway_processor.signals.arms import RouteArms
 from tollway_processor.signals.evaluate import evaluate
 from tollway_processor.signals.report import Example, Report, forest, html, markdown, table
-from tollway_processor.signals.report.document import by_metric
+from tollway_processor.signals.report.document import by_metric, cells
 from tollway_processor.signals.report.markdown import MOST_CHARACTERS
 from tollway_processor.signals.statistics import Arm, Criteria, Role, compare_rate, rate_arm
 from tollway_processor.signals.traffic import Traffic
@@ -184,8 +186,31 @@ def test_signal_without_a_comparison_is_drawn_as_not_measured():
     arms = dict(route(6).arms)
     arms["easy", "teacher", "score_fail:cited"] = rate_arm(100, 5)
     page = Page(html(Report(evaluate("r", RouteArms(arms), "teacher", "student"))))
-    assert "not measured on both sides" in page.text
+    assert "only teacher has it" in page.text
 
 
 def compared(baseline, candidate, margin=0.03):
     return compare_rate(baseline, candidate, Criteria(margin, 0.01), prior_rate=0.05)
+
+
+def test_names_keep_to_one_line():
+    """A line break would end the first sentence, an escape would steer the terminal."""
+    name = "two\nlines\x1b[2J \u202e"
+    arms = {(f"{c}{name}" if c else "", s, m): a for (c, s, m), a in route(60).arms.items()}
+    report = Report(evaluate(f"r{name}", RouteArms(arms), "teacher", "student"))
+    assert report.title == "Route rtwo lines [2J: student against teacher"
+    for text in (report.evaluation.verdict.headline, *itertools.chain(*map(cells, report.signals))):
+        assert text.isprintable()
+
+
+def test_terminal_shows_the_worst_and_counts_the_rest():
+    arms = {
+        (f"{cohort}{k}", side, name): arm
+        for (cohort, side, name), arm in route(6).arms.items()
+        for k in range(40)
+    }
+    report = Report(evaluate("r", RouteArms(arms), "teacher", "student"))
+    with (console := Console(width=220, file=io.StringIO())).capture() as shown:
+        console.print(table(report))
+    assert len(shown.get().splitlines()) < 130
+    assert f"{len(report.signals) - 100} more signals: --format html or json" in shown.get()

@@ -16,6 +16,7 @@ from tollway_processor.signals.statistics import (
     State,
     describe_values,
     format_harm,
+    shown,
 )
 
 COLUMNS = (
@@ -27,6 +28,7 @@ COLUMNS = (
     "allowed",
     "traces",
 )
+UNLABELLED = "(unlabelled)"
 _ORDER = {
     state: rank
     for rank, state in enumerate(
@@ -63,7 +65,8 @@ class Report:
     def title(self) -> str:
         """The route and its variants."""
         evaluation = self.evaluation
-        return f"Route {evaluation.route}: {evaluation.candidate} against {evaluation.baseline}"
+        sides = f"{shown(evaluation.candidate)} against {shown(evaluation.baseline)}"
+        return f"Route {shown(evaluation.route)}: {sides}"
 
     @property
     def signals(self) -> list[Signal]:
@@ -108,17 +111,20 @@ def losses(signals: Sequence[Signal], most: int = 6) -> list[Signal]:
 
 def place(signal: Signal) -> str:
     """Return the cohort's name, or that it is the whole route."""
-    return "whole route" if signal.cohort is None else signal.cohort
+    if signal.cohort is None:
+        return "whole route"
+    return shown(signal.cohort) or UNLABELLED
 
 
 def cells(signal: Signal) -> tuple[str, ...]:
     """Return one line of a table, in the order of COLUMNS."""
-    where = signal.cohort if signal.cohort is not None else WHOLE_ROUTE
-    comparison = signal.comparison
-    if comparison is None:
-        return signal.metric, where, str(signal.state), "not measured on both sides", "", "", ""
+    where = WHOLE_ROUTE if signal.cohort is None else place(signal)
+    metric, comparison = shown(signal.metric), signal.comparison
+    if comparison is None or (signal.missing and not comparison.sizes.n_candidate):
+        why = signal.missing or "not measured on both sides"
+        return metric, where, str(signal.state), why, "", "", ""
     return (
-        signal.metric,
+        metric,
         where,
         str(signal.state),
         describe_values(comparison),

@@ -132,8 +132,8 @@ _ROLES = {
 def _row(signal: Signal, *, with_metric: bool = False) -> str:
     comparison = signal.comparison
     name = f"{signal.metric}, {place(signal)}" if with_metric else place(signal)
-    figures = "not measured on both sides"
-    if comparison is not None:
+    figures = escape(signal.missing or "not measured on both sides")
+    if comparison is not None and not (signal.missing and not comparison.sizes.n_candidate):
         figures = (
             f"{escape(describe_values(comparison))}<br><span>harm {escape(interval(comparison))}; "
             f"{escape(sizes(comparison))}{escape(_need(signal))}</span>"

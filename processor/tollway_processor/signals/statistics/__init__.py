@@ -25,7 +25,7 @@ from .proportions import Counts
 from .quantiles import quantile_levels
 from .rates import RateQuestion, compare_rate
 from .sample_ratio import SampleRatio, check_sample_ratio
-from .signal import Nature, Role, Signal, describe, describe_values, format_harm
+from .signal import Nature, Role, Signal, describe, describe_values, format_harm, shown
 from .strata import Reversal, StrataQuestion, Stratum, compare_strata, find_reversal
 from .verdict import (
     CheaperButWorse,
@@ -79,4 +79,5 @@ __all__ = [
     "quantile_levels",
     "rate_arm",
     "scaled",
+    "shown",
 ]

@@ -48,6 +48,8 @@ class Signal:
     nature: Nature = Nature.QUALITY
     has_weight: bool = True
     "Whether the cohort is one that matters: only those promote or roll back."
+    missing: str = ""
+    "Why there is nothing to compare, in words."
 
     @property
     def key(self) -> tuple[str, str | None]:
@@ -82,7 +84,9 @@ class Signal:
     @property
     def place(self) -> str:
         """Where the signal was measured, in words."""
-        return f"cohort {self.cohort}" if self.cohort else "the whole route"
+        if self.cohort is None:
+            return "the whole route"
+        return f"cohort {shown(self.cohort)}" if shown(self.cohort) else "traces without a cohort"
 
 
 _VERBS = {
@@ -94,12 +98,17 @@ _VERBS = {
 }
 
 
+def shown(name: str) -> str:
+    """Return a name from outside on one line, without characters that would steer a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in name).split())
+
+
 def describe(signal: Signal) -> str:
     """Return one plain sentence: what happened, where, how much, how sure, on how many traces."""
     comparison = signal.comparison
-    opening = f"{signal.metric} {_VERBS[signal.state]} on {signal.place}"
-    if comparison is None:
-        return f"{opening}: nothing was measured."
+    opening = f"{shown(signal.metric)} {_VERBS[signal.state]} on {signal.place}"
+    if comparison is None or (signal.missing and not comparison.sizes.n_candidate):
+        return f"{opening}: {signal.missing or 'nothing was measured'}."
     sizes = comparison.sizes
     traces = f"{sizes.n_candidate:,.0f} candidate traces against {sizes.n_baseline:,.0f}"
     if comparison.state is State.INSUFFICIENT:
