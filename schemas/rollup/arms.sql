@@ -3,7 +3,7 @@
 -- the prompt version, or the period before and after {split_s}. Clusters are sessions, else users,
 -- else single traces, whole over the window (over the epoch, where {epochs} has starts of epochs:
 -- one list of s since 1970, UTC, a route). A trace counts in its labelled cohort and in each
--- built-in one. cost_per_success counts the traces that succeeded and sums the cost of all.
+-- built-in one. Latency counts from {warm_s} of its side on. cost_per_success counts the traces that succeeded and sums the cost of all.
 -- Result: route, cohort, side, epoch, first_s, last_s (of its traces), names, n, total, total_sq,
 -- clusters, cluster_total_sq, cluster_cross, cluster_size_sq (one entry a metric).
 WITH
@@ -20,8 +20,8 @@ WITH
                         [@cohort, 'builtin:long-context', 'builtin:tool-using', 'builtin:multi-turn', 'builtin:non-english'],
                         [true, @built_in]) AS cohorts,
             @measures,
-            log(greatest(duration_ns, 1) / 1e6) AS log_ms,
-            isNotNull(ttft_ns) AS is_streamed,
+            if(is_warm, log(greatest(duration_ns, 1) / 1e6), 0) AS log_ms,
+            @is_warm AS is_warm, isNotNull(ttft_ns) AND is_warm AS is_streamed,
             if(is_streamed, log(greatest(ifNull(ttft_ns, 1), 1) / 1e6), 0) AS log_ttft,
             log(greatest(input_tokens, 1)) AS log_input,
             log(greatest(output_tokens, 1)) AS log_output,
@@ -35,9 +35,9 @@ WITH
     (
         SELECT
             route, side, cohort, epoch, cluster, min(at_s) AS first_s_g, max(at_s) AS last_s_g,
-            arrayMap(x -> toFloat64(x), [count(), sum(has_tools), sum(asked_tools), sum(is_priced), sum(is_success), sum(is_streamed), sum(has_input), sum(has_output)]) AS counts,
+            arrayMap(x -> toFloat64(x), [count(), sum(has_tools), sum(asked_tools), sum(is_priced), sum(is_success), sum(is_streamed), sum(has_input), sum(has_output), sum(is_warm)]) AS counts,
             [counts[1], counts[1], counts[1], counts[1], counts[1], counts[1], counts[1], counts[2], counts[2], counts[3],
-             counts[1], counts[4], counts[4], counts[5], counts[1], counts[6], counts[7], counts[8]] AS n_g,
+             counts[1], counts[4], counts[4], counts[5], counts[9], counts[6], counts[7], counts[8]] AS n_g,
             arrayMap(x -> toFloat64(x), [sum(has_error), sum(is_truncated), sum(is_refused), sum(is_empty), sum(is_retried), sum(is_storm), sum(is_fallback),
              sum(has_tool_error), sum(has_timeout), sum(has_invalid)]) AS events,
             arrayConcat(events, [sum(tools), sum(log_usd), sum(usd), sum(usd), sum(log_ms), sum(log_ttft), sum(log_input), sum(log_output)]) AS s_g,

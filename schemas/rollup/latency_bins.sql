@@ -17,6 +17,7 @@ WITH
              ('ttft', toInt16(round(log(greatest(ifNull(ttft_ns, 1), 1) / 1e6) * 50)))] AS timed,
             isNotNull(ttft_ns) AS is_streamed
         @traces
+            AND @is_warm
     )
 SELECT route, cohort, side, epoch, measure, groupArray(bin) AS bins, groupArray(size) AS counts
 FROM

@@ -1,8 +1,8 @@
 -- How much traffic each side had over time since a time, in 48 to 96 equal stretches a route (of an
 -- hour at most, a minute at least: nothing drifts in less). Parameters as in arms.sql.
--- Result: route, side, bucket_s (start, s since 1970, UTC), traces, mirrored (those with a pair_id),
--- first_s, last_s (of the route's traces).
-SELECT route, side, bucket_s, count() AS traces, sum(is_mirrored) AS mirrored, first_s, last_s
+-- Result: route, side, bucket_s (start, s since 1970, UTC), from_s, to_s (of its traces), traces,
+-- mirrored (those with a pair_id), first_s, last_s (of the route's traces).
+SELECT route, side, bucket_s, min(at_s) AS from_s, max(at_s) AS to_s, count() AS traces, sum(is_mirrored) AS mirrored, first_s, last_s
 FROM
 (
     SELECT

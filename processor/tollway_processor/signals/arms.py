@@ -142,7 +142,7 @@ def _read(
     config: SignalsConfig,
     traffic: Mapping[str, Traffic],
 ) -> dict[str, RouteArms]:
-    parameters = _parameters(routes, cut, config)
+    parameters = _parameters(routes, cut, config) | _warm_up(routes, traffic)
     arms, things = _arms(query, parameters)
     starts = {
         route: with_absences(traffic[route].epoch_starts(), things.get(route, {}).values())
@@ -152,6 +152,7 @@ def _read(
     epochs: dict[str, dict[Key, dict[int, Arm]]] = {}
     if changing:
         cuts = {"routes": changing, "epochs": [starts[route] for route in changing]}
+        cuts |= _warm_up(changing, traffic)
         for row, told in _cut_arms(query, {**parameters, **cuts}):
             of_route = epochs.setdefault(row["route"], {})
             for key, arm in told.items():
@@ -180,7 +181,8 @@ def read_traffic(
 ) -> dict[str, Traffic]:
     """Return the traffic of each route in the slice: much cheaper than its arms."""
     parameters = _parameters(list(routes), cut, config or SignalsConfig())
-    return traffic_of(_rows(query, "traffic", parameters))
+    warm_up = (config or SignalsConfig()).warm_up_traces
+    return traffic_of(_rows(query, "traffic", parameters), warm_up)
 
 
 def with_pairs(
@@ -221,6 +223,14 @@ def _parameters(routes: list[str], cut: Slice, config: SignalsConfig) -> dict[st
         "non_latin_share": config.non_latin_share,
         "outcome_until_s": int(time.time()) - config.outcome_delay_s,
     }
+
+
+def _warm_up(routes: Sequence[str], traffic: Mapping[str, Traffic]) -> dict[str, Any]:
+    """Return from when on the latency of each side counts; nothing where all of it does."""
+    if not any(traffic[route].warm_s for route in routes):
+        return {"warm_s": [], "warm_sides": []}
+    warm = [traffic[route].warm_s for route in routes]
+    return {"warm_s": [[*of.values()] for of in warm], "warm_sides": [[*of] for of in warm]}
 
 
 def _arms(

@@ -127,6 +127,10 @@ class SignalsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rare_share: float = 0.05
     """Labelled cohorts below this share of the baseline's traffic make up builtin:rare."""
 
+    warm_up_traces: int = 50
+    """The first traces of each side that do not count for latency: caches and connections are
+    cold then, and a ROLLBACK stands. 0 counts all."""
+
     outcome_delay_s: int = 0
     """Seconds that outcomes take to arrive: younger traces do not count for outcomes. Concurrent
     variants are equally young, so 0 is right for them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 DAY_S = 86_400
 SHORTEST_S = 3600  # a rate told from less than an hour would be a guess
@@ -27,6 +28,8 @@ class Traffic:
     mirrored: float = 0
     "Traces with a pair id."
     stretches: dict[int, dict[str, float]] = field(default_factory=dict)
+    warm_s: dict[str, int] = field(default_factory=dict)
+    "Side to when it had had its first traces, which are no measure of latency."
 
     @property
     def traces(self) -> float:
@@ -91,13 +94,24 @@ def shares_differ(first: Mapping[str, float], second: Mapping[str, float]) -> bo
     return False
 
 
-def traffic_of(rows: Iterable[Mapping[str, object]]) -> dict[str, Traffic]:
-    """Return the traffic of each route from the rows of rollup/traffic.sql."""
+def traffic_of(rows: Iterable[Mapping[str, Any]], warm_up: int = 0) -> dict[str, Traffic]:
+    """Return the traffic of each route from the rows of rollup/traffic.sql.
+
+    warm_up: how many traces of a side come before its latency counts.
+    """
     found: dict[str, Traffic] = {}
+    still_cold: dict[tuple[str, str], float] = {}
     for row in rows:
         traffic = found.setdefault(str(row["route"]), Traffic())
         traffic.first_s, traffic.last_s = int(str(row["first_s"])), int(str(row["last_s"]))
         stretch = traffic.stretches.setdefault(int(str(row["bucket_s"])), {})
         traffic.mirrored += float(str(row["mirrored"]))
-        stretch[str(row["side"])] = float(str(row["traces"]))
+        traces, side = float(row["traces"]), str(row["side"])
+        stretch[side] = traces
+        cold = still_cold.get((str(row["route"]), side), warm_up)
+        if cold > 0:
+            # As if the traces of a stretch came evenly from its first to its last.
+            part = min(cold / traces, 1.0)
+            traffic.warm_s[side] = row["from_s"] + math.ceil(part * (row["to_s"] - row["from_s"]))
+            still_cold[str(row["route"]), side] = cold - traces
     return found

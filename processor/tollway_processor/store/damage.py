@@ -22,8 +22,8 @@ FROM system.detached_parts
 WHERE database = currentDatabase() AND (reason LIKE 'broken%' OR reason = '')
 ORDER BY table, name
 """
-# Checksums (40), corrupted data (246), decompression (271), a file that lacks (226), is gone (107) or
-# cut short (33), a codec that is none (432): what bytes that changed on the disk lead to. What
+# Checksums (40), corrupted data (246), decompression (271), a file that lacks (226), is gone (107)
+# or cut short (33), a codec that is none (432): what bytes that changed on the disk lead to. What
 # senders garble is found before the engine has it, and leads to others.
 _ERRORS = (
     "SELECT sum(value) AS n FROM system.errors WHERE code IN (33, 40, 107, 226, 246, 271, 432)"

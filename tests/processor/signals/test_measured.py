@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from tollway_processor.signals.arms import Slice, read_arms, store_query, with_pairs
+from tollway_processor.signals.policy import SignalsConfig
 from tollway_processor.signals.rollup import Rollup
 
 HOUR_NS = 3600 * 10**9
@@ -156,9 +158,29 @@ def test_time_to_first_token_and_latency_have_histograms(otlp, store, rollup):
         otlp.send(otlp.call(tollway__route="timed", tollway__variant="v", duration_ns=10**9,
                             gen_ai__response__time_to_first_chunk=seconds))  # fmt: skip
     rollup.run()
-    latency = measured(store, "timed").latency
+    query, config = store_query(store.query), SignalsConfig(warm_up_traces=0)
+    latency = read_arms(query, ["timed"], Slice(0), config)["timed"].latency
     assert latency["", "v", "duration"].counts == [2]
     assert len(latency["", "v", "ttft"].bins) == 2
+
+
+def test_cold_start_is_no_measure_of_latency(otlp, store, rollup):
+    now = time.time_ns() - 2 * HOUR_NS
+    spans = [
+        otlp.call(
+            tollway__route="cold", tollway__variant="v", start_ns=now + number * 10**10,
+            duration_ns=(5 if number < 50 else 1) * 10**9,
+        )
+        for number in range(100)
+    ]  # fmt: skip
+    otlp.send(*spans)
+    rollup.run()
+    route = measured(store, "cold")
+    assert route.arms["", "v", "error"].n == 100
+    assert route.latency["", "v", "duration"].counts == [pytest.approx(50, abs=2)]
+    timed = route.arms["", "v", "log_duration_ms"]
+    assert timed.mean == pytest.approx(math.log(1000))
+    assert timed.n == route.latency["", "v", "duration"].n
 
 
 def test_cohort_named_like_another_is_told_apart(otlp, store, rollup):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tollway_processor.signals.traffic import Traffic
+from tollway_processor.signals.traffic import Traffic, traffic_of
 
 
 def traffic(shares, size=200, seed=1):
@@ -41,3 +41,16 @@ def test_the_newest_release_follows_the_one_before():
     assert told.newest_two(20) == ("1.0", "1.1")
     assert told.newest_two(5) == ("1.1", "1.2")
     assert Traffic(0, 1, stretches={0: {"1.0": 50}}).newest_two(20) is None
+
+
+def test_first_traces_of_a_side_warm_it_up():
+    def row(side, bucket_s, to_s, traces):
+        more = {"first_s": 0, "last_s": 7200, "mirrored": 0}
+        return {"route": "r", "side": side, "bucket_s": bucket_s, "from_s": bucket_s,
+                "to_s": to_s, "traces": traces, **more}  # fmt: skip
+
+    told = [row("old", 0, 3000, 100), row("new", 0, 3000, 20), row("new", 3600, 4600, 60)]
+    assert traffic_of(told, 50)["r"].warm_s == {"old": 1500, "new": 3600 + 500}
+    assert traffic_of(told)["r"].warm_s == {}
+    few = traffic_of([row("new", 0, 3000, 20)], 50)["r"]
+    assert few.warm_s == {"new": 3000}, "hardly any of them counts yet"

@@ -27,8 +27,8 @@ Weights = Mapping[Key, float]
 
 _TRIPWIRE_PART = 0.25
 _ANEW = (
-    "A repaired candidate needs a variant name of its own; or let its comparison begin anew with "
-    "`since` of the route in tollway.toml."
+    "This stands: a repaired candidate needs a variant name of its own, or lets its comparison "
+    "begin anew with `since` of the route in tollway.toml."
 )
 _OBSERVATIONAL = (
     "Observational: the variants did not share their traffic by chance, so that a difference may "
@@ -94,9 +94,7 @@ def decide(
     alarm = find_cheaper_but_worse(signals, weights=weights, alpha=alpha)
     if rolled_back or log_e >= log_threshold(alpha):
         decision = Decision.ROLLBACK
-        reasons = _losses(guarded)
-        if log_e < log_threshold(alpha):
-            reasons += [rolled_back, _ANEW]
+        reasons = [*(_losses(guarded) or [rolled_back]), _ANEW]
     elif reasons := _obstacles(signals, guarded, sample_ratio, are_labels_settled):
         decision = Decision.HOLD
     else:
