@@ -5,10 +5,17 @@ from __future__ import annotations
 import time
 from datetime import UTC, date, datetime, timedelta
 
+import msgspec
 import pytest
 
+from tollway_processor.ingest.stamps import Stamps
+from tollway_processor.pricing.config import PricesConfig
+from tollway_processor.pricing.current import CurrentPrices
+from tollway_processor.pricing.reprice import Repricer, Scope
 from tollway_processor.signals.rebuild import rebuild
 from tollway_processor.signals.rollup import Rollup
+
+from ..conftest import attributes_of
 
 DAY_NS = 86_400 * 10**9
 NOON_NS = time.time_ns() // DAY_NS * DAY_NS - 3 * DAY_NS + DAY_NS // 2
@@ -70,3 +77,31 @@ def test_rebuild_of_one_day_leaves_the_others(store):
     assert done.day == day
     assert {name for name in after if after[name] != before[name]} == {day.isoformat()}
     assert list(rebuild(store, date(2001, 1, 1), date(2001, 1, 2))) == []
+
+
+def test_rebuild_gives_the_same_rows_after_late_scores_and_a_reprice(store, sent):
+    """Scores of a day long rolled up, and prices that changed since: the roll-up and a rebuild agree."""
+    told = store.rows("SELECT trace_id, span_id FROM spans FINAL ORDER BY ALL LIMIT 3")
+    for row in told:
+        carrier = sent.span(name="gen_ai.evaluation.result")
+        event = carrier.events.add(
+            name="gen_ai.evaluation.result", time_unix_nano=carrier.start_time_unix_nano
+        )
+        score = {"gen_ai.evaluation.name": "helpful", "gen_ai.evaluation.score.label": "fail"}
+        score |= {f"tollway.score.{key}": row[key] for key in ("trace_id", "span_id")}
+        event.attributes.extend(attributes_of(score))
+        sent.send(carrier)
+    config = msgspec.convert(
+        {"rows": [{"model_prefix": "gpt-4o", "input_usd_per_mtok": "7"}]}, PricesConfig
+    )
+    prices = CurrentPrices(store, config)
+    prices.apply()
+    always = Scope(date(1970, 1, 1), date(2149, 1, 1))
+    *_, report = Repricer(store, prices, Stamps(time.time_ns).next).run(always)
+    assert sum(int(row["spans"]) for row in report) > 9
+    Rollup(store).run()
+    before = rows(store, TRACES, STATS, SPANS)
+    judged = {row["trace_id"]: row["score_fails"] for row in before[0] if row["score_fails"]}
+    assert set(judged) == {row["trace_id"] for row in told}
+    list(rebuild(store))
+    assert rows(store, TRACES, STATS, SPANS) == before

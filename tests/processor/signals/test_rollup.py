@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from tollway_processor.errors import RetryableError
 from tollway_processor.signals.rollup import Rollup
 
+DAY_NS = 86_400 * 10**9
 CALL_USD = Decimal("0.00035")  # gpt-4o: 100 × 2.5e-6 + 10 × 1e-5
 
 
@@ -372,3 +374,33 @@ class Narrow(Refusing):
         if is_stats and parameters["last_s"] - parameters["first_s"] > self.most_s:
             raise RetryableError("Code: 241. Memory limit exceeded")
         self.store.command(sql, parameters)
+
+
+def test_span_sent_again_with_the_start_of_another_day_is_one_span(otlp, rollup, store):
+    """Partitions are days; FINAL must merge across them, also where a day is asked for."""
+    now_ns = time.time_ns()
+    early = otlp.call(start_ns=now_ns - 3 * DAY_NS)
+    again = otlp.call(
+        trace_id=early.trace_id, span_id=early.span_id, start_ns=now_ns - DAY_NS, input_tokens=200
+    )
+    otlp.send(early)
+    rollup.run()
+    otlp.send(again)
+    (row,) = otlp.stored("spans", early.trace_id)
+    assert row["input_tokens"] == 200
+    sql = (
+        "SELECT count() AS n FROM spans FINAL WHERE trace_id = {id:String} "
+        "AND toDate(started_at) = {day:Date}"
+    )
+    counts = [
+        store.rows(sql, {"id": early.trace_id.hex(), "day": day_of(span)})[0]["n"]
+        for span in (early, again)
+    ]
+    assert counts == [0, 1]
+    rollup.run()
+    (trace,) = otlp.stored("traces", early.trace_id)
+    assert (trace["spans"], trace["calls"], trace["input_tokens"]) == (1, 1, 200)
+
+
+def day_of(span):
+    return datetime.fromtimestamp(span.start_time_unix_nano // 10**9, UTC).date().isoformat()
