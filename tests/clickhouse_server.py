@@ -1,11 +1,13 @@
 """ClickHouse's HTTP interface for tests: the SQL door, writable, on a folder and a port.
 
-python clickhouse_server.py FOLDER PORT: tells its URL on stdout, ends when stdin does.
+python clickhouse_server.py FOLDER PORT: tells its URL on stdout, ends when stdin does. A line
+`readonly` on stdin takes the right to write from its one user, a line `writable` gives it back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 
 from tollway_processor.door.http import Door
@@ -17,10 +19,21 @@ class Bare:
 
     def __init__(self, folder: str) -> None:
         self.engine = Engine(folder)
+        self.is_readonly = False
 
+    @contextlib.contextmanager
     def session(self):
         """Lend a session."""
-        return self.engine.session(fresh=True)
+        with self.engine.session(fresh=True) as session:
+            if self.is_readonly:
+                session.query("SET readonly = 2")
+            yield session
+
+    def obey(self):
+        """Take orders from stdin until it ends."""
+        for line in sys.stdin:
+            self.is_readonly = line.strip() == "readonly"
+            print("done", flush=True)
 
 
 async def main() -> None:
@@ -29,7 +42,7 @@ async def main() -> None:
     door = Door(store, f"127.0.0.1:{port}", writable=True)
     await door.start()
     print(door.url, flush=True)
-    await asyncio.to_thread(sys.stdin.read)
+    await asyncio.to_thread(store.obey)
     await door.stop()
     store.engine.close()
 

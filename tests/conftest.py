@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,6 +43,17 @@ class ClickHouse:
         )  # fmt: skip
         self.url = self._process.stdout.readline().strip()
         assert self.url, "the server did not start"
+
+    def allow_writing(self, is_allowed: bool) -> None:
+        """Give its user the right to write, or take it away."""
+        print("writable" if is_allowed else "readonly", file=self._process.stdin, flush=True)
+        assert self._process.stdout.readline() == "done\n"
+
+    def command(self, sql: str) -> None:
+        """Run a statement on it, past Tollway."""
+        request = urllib.request.Request(self.url, sql.encode())
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            answer.read()
 
     def kill(self) -> None:
         """End it in the middle of whatever it does."""

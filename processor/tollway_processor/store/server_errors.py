@@ -11,9 +11,9 @@ from urllib3 import exceptions as urllib3
 from tollway_processor.errors import RetryableError, StoreError
 from tollway_processor.store.engine import RETRYABLE_CODES
 
-# Besides the engine's own: read-only (164), no such table or database (60, 81), wrong password or
-# rights (516, 497), replica trouble (999, 319): an operator mends these, senders keep their spans.
-_MENDABLE_CODES = RETRYABLE_CODES | {60, 81, 164, 319, 497, 516, 999}
+# Besides the engine's own: read-only (164, 774), no such table or database (60, 81), no such user
+# or right (516, 497), replica trouble (999, 319): an operator mends these, senders keep the spans.
+_MENDABLE_CODES = RETRYABLE_CODES | {60, 81, 164, 319, 497, 516, 774, 999}
 _DELAY_S = 2.0
 _CHARACTERS = 300
 

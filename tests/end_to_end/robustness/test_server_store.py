@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from tollway_processor import schema_files
+
 IMPATIENT = "[server]\ntimeout_s = 1\n"
 
 
@@ -133,6 +135,70 @@ async def test_two_processors_on_one_server_roll_up_every_trace_once(
         return all(by_trace.get(trace) == spans for trace, spans in sent.items())
 
     await asyncio.to_thread(until, rolled, "every trace rolled up")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("break_it", "mend_it", "words"),
+    [
+        (
+            "ALTER TABLE spans MODIFY SETTING table_readonly = 1",
+            "ALTER TABLE spans MODIFY SETTING table_readonly = 0",
+            "readonly mode",
+        ),
+        ("RENAME TABLE spans TO away", "RENAME TABLE away TO spans", "spans"),
+    ],
+    ids=["readonly", "missing"],
+)
+async def test_table_that_takes_nothing_is_refused_until_it_is_mended(
+    serve, clickhouse, load, until, break_it, mend_it, words
+):
+    processor = await asyncio.to_thread(serve, clickhouse.store_url, IMPATIENT)
+    senders = load(spans=20)
+    await send(senders, processor.addresses)
+    assert senders.acknowledged, processor.said()
+    await asyncio.to_thread(clickhouse.command, break_it)
+    await refused(processor, senders, words)
+    await asyncio.to_thread(clickhouse.command, mend_it)
+    await stored_again(processor, senders, until)
+
+
+@pytest.mark.slow
+async def test_user_who_may_no_longer_write_is_refused_until_he_may(serve, clickhouse, load, until):
+    processor = await asyncio.to_thread(serve, clickhouse.store_url, IMPATIENT)
+    senders = load(spans=20)
+    await send(senders, processor.addresses)
+    await asyncio.to_thread(clickhouse.allow_writing, False)
+    await refused(processor, senders, "readonly mode")
+    await asyncio.to_thread(clickhouse.allow_writing, True)
+    await stored_again(processor, senders, until)
+
+
+@pytest.mark.slow
+def test_tables_of_another_version_are_one_clear_line_at_the_start(clickhouse, tollway):
+    assert tollway("migrate", "--store", clickhouse.store_url).returncode == 0
+    newest = schema_files.names("tables")[-1]
+    clickhouse.command("INSERT INTO migrations VALUES ('9999_later.sql', '', now64(3))")
+    assert "newer Tollway (it has 9999_later.sql); upgrade this one" in start(tollway, clickhouse)
+    clickhouse.command(
+        f"ALTER TABLE migrations DELETE WHERE name IN ('9999_later.sql', '{newest}') "
+        "SETTINGS mutations_sync = 2"
+    )
+    clickhouse.allow_writing(False)
+    told = start(tollway, clickhouse)
+    assert f"cannot be brought up to date ({newest} and later)" in told
+    assert "let `tollway migrate` run as a user who may create and alter tables" in told
+    clickhouse.allow_writing(True)
+    told = tollway("migrate", "--store", clickhouse.store_url)
+    assert told.returncode == 0, told.stderr
+
+
+def start(tollway, clickhouse):
+    """Return the one line of a processor that does not start."""
+    told = tollway("serve", "--store", clickhouse.store_url, "--http", "127.0.0.1:0")
+    assert told.returncode == 1
+    (line,) = told.stderr.splitlines()
+    return line
 
 
 def test_server_that_is_not_there_at_the_start_is_one_clear_line(tollway):
