@@ -183,6 +183,8 @@ class ResponseEvents:
             self._error = told
         elif told.get("response") is not None:
             self._response = told["response"]
+        elif told.get("event") == "error":
+            self._error = fields(told.get("data"))  # as openai 1.66 hands it over
         return False
 
     def answer(self, provider: str) -> Answer:

@@ -56,6 +56,7 @@ _LLM_NAMES = {
     attr.GEN_AI_USAGE_REASONING: attr.LLM_TOKEN_COUNT_REASONING,
 }
 _TOO_MANY = 2**63
+_COSTS = frozenset({"cost", "cost_in_usd_ticks"})
 _TICKS_PER_USD = 10_000_000_000  # xAI's cost tracking, docs.x.ai
 
 
@@ -76,7 +77,7 @@ def read_usage(said: Any, provider: str = "openai") -> Usage | None:
     totals, details = _counts(told)
     input_tokens, output_tokens = totals.get("input"), totals.get("output")
     total = totals.get("total")
-    cost = _cost(told) if "cost" in told or "cost_in_usd_ticks" in told else None
+    cost = None if _COSTS.isdisjoint(told) else _cost(told)
     if input_tokens is None and output_tokens is None and total is None and cost is None:
         return None
     if details:

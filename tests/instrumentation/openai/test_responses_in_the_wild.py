@@ -9,6 +9,8 @@ from typing import Any
 import openai
 import pytest
 
+from tollway.openai.responses import ResponseEvents
+
 # What the provider or the app ran: (item, (type, name, arguments) of the part; None for no call).
 ITEMS: dict[str, tuple[dict[str, Any], Any]] = {
     "web search": (
@@ -214,6 +216,14 @@ def test_error_event_of_a_stream(spans: Any, wire: Any) -> None:
         list(client.responses.create(model="m", input="x", stream=True))
 
     assert spans.one().attributes["error.type"] in {"rate_limit_exceeded", "APIError"}
+
+
+def test_error_event_as_openai_1_hands_it_over() -> None:
+    events = ResponseEvents()
+    events.add({"event": "error", "data": {"code": "rate_limit_exceeded", "message": "slow"}})
+    answer = events.answer("openai")
+
+    assert (answer.error_type, answer.error_message) == ("rate_limit_exceeded", "slow")
 
 
 def test_picture_of_a_response_is_summed_up(spans: Any, wire: Any) -> None:
