@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -155,16 +156,21 @@ _ENDPOINTS = {
 # A segment after one of these is an id, unless it is one of the words below.
 # fmt: off
 _COLLECTIONS = frozenset({
-    "assistants", "batches", "chatkit", "checkpoints", "completions", "containers",
-    "conversations", "evals", "events", "file_batches", "files", "items", "jobs", "messages",
-    "models", "organization", "outputs", "permissions", "projects", "responses", "runs",
-    "sessions", "skills", "steps", "threads", "uploads", "users", "vector_stores", "videos",
+    "agents", "alerts", "api_keys", "artifacts", "assistants", "automations", "batches", "calls",
+    "cases", "characters", "checkpoints", "completions", "containers", "conversations",
+    "credentials", "deployments", "environments", "evals", "events", "file_batches", "files",
+    "groups", "invites", "invocations", "items", "jobs", "messages", "models", "output_items",
+    "outputs", "permissions", "projects", "responses", "roles", "runs", "sessions", "skills",
+    "steps", "subagents", "templates", "threads", "turns", "uploads", "users", "vaults",
+    "vector_stores", "versions", "videos", "voice_consents", "voices", "webhook_endpoints",
 })
 _WORDS = _COLLECTIONS | frozenset({
-    "alpha", "cancel", "compact", "complete", "content", "graders", "input_items",
-    "input_tokens", "parts", "pause", "resume", "search", "submit_tool_outputs",
+    "alpha", "archive", "cancel", "compact", "complete", "content", "edits", "extensions",
+    "graders", "input_items", "input_tokens", "parts", "pause", "remix", "resume", "search",
+    "submit_tool_outputs",
 })
 # fmt: on
+_ID = re.compile(r"^(?!v[0-9]+((alpha|beta)[0-9]*)?$).*[0-9]")
 
 
 @lru_cache(maxsize=1024)
@@ -200,5 +206,7 @@ def _template(path: str) -> str:
     kept: list[str] = []
     for segment in path.split("/"):
         is_id = bool(kept) and kept[-1] in _COLLECTIONS and segment not in _WORDS
-        kept.append("{id}" if is_id or len(segment) > 40 else segment)
+        # No word of an API has a digit in it, but for its version; most ids have.
+        is_id = is_id or len(segment) > 40 or _ID.search(segment) is not None
+        kept.append("{id}" if is_id else segment)
     return "/".join(kept)
