@@ -96,7 +96,7 @@ def test_before_and_after_a_time_is_observational(gate):
         (["--by", "period"], "needs --split"),
         (["--split", "2026-01-01"], "needs --split"),
         (["--by", "period", "--split", "noon"], "YYYY-MM-DD"),
-        (["--by", "release"], "no traces of release teacher"),
+        (["--by", "release"], "no traces that tell a release"),
     ],
 )
 def test_wrong_use_exits_3_in_one_line(gate, flags, words):

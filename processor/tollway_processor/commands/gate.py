@@ -95,7 +95,10 @@ def _arms(query: Query, question: Question, cut: Slice, config: SignalsConfig) -
         if side not in present:
             start = f"{datetime.fromtimestamp(cut.since_s, UTC):%-d %B %Y, %H:%M} UTC"
             if not present:
-                raise UsageError(f"route {route} has no traces since {start}: see `tollway routes`")
+                kind = "" if question.by == "period" else f" that tell a {question.by}"
+                raise UsageError(
+                    f"route {route} has no traces{kind} since {start}: see `tollway routes`"
+                )
             raise UsageError(
                 f"route {route} has no traces of {question.by} {side} since {start} "
                 f"(it has: {', '.join(present)})"

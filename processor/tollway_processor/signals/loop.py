@@ -24,11 +24,14 @@ logger = logging.getLogger(__name__)
 EVALUATION_INTERVAL_S = 2.0
 EVALUATION_BUDGET_S = 2.5
 _ROLLUP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_SHARE = 3  # the roll-up rests three times as long as it worked: a quarter of a core at most
-# Half a second of planning is the same for one trace as for thousands: the more there are, the more
-# a run takes at once, as long as none waits longer than this for its row.
+# Half a second of planning is the same for one trace as for thousands: it rests three times as long
+# as it worked, a quarter of a core at most, and longer the more there was to take at once.
+_SHARE = 3
 _TRACES_A_SECOND_OF_REST = 1000
+# A trace may come in just after a run looked for it, and waits for that run, the rest and the next
+# run: its row may be 10 s behind, a verdict that has seen it 15 s.
 _MOST_LAG_S = 10.0
+LONGEST_REST_S = 6.0
 
 
 class SignalsLoop:
@@ -70,10 +73,13 @@ class SignalsLoop:
         await self._once(is_last=True)
 
     def _rest_s(self) -> float:
-        """Return the seconds until the next run; what comes just after this one waits for both."""
-        spread_s = self._rollup.touched / _TRACES_A_SECOND_OF_REST
-        most_s = _MOST_LAG_S - 2 * self._last_s
-        return max(self._interval_s, _SHARE * self._last_s, min(spread_s, most_s))
+        """Return the seconds to rest: while routes wait, only as many as were worked."""
+        if self._waiting:
+            rest_s = self._last_s
+        else:
+            spread_s = self._rollup.touched / _TRACES_A_SECOND_OF_REST
+            rest_s = max(_SHARE * self._last_s, min(spread_s, _MOST_LAG_S - 2 * self._last_s))
+        return max(self._interval_s, min(rest_s, LONGEST_REST_S))
 
     async def _once(self, *, is_last: bool) -> None:
         started_s = time.monotonic()

@@ -11,7 +11,7 @@ from tollway_processor.config import Config
 from tollway_processor.errors import RetryableError
 from tollway_processor.ingest.counters import Counters
 from tollway_processor.signals.alerts.outbox import Outbox
-from tollway_processor.signals.loop import SignalsLoop
+from tollway_processor.signals.loop import LONGEST_REST_S, SignalsLoop
 from tollway_processor.signals.rollup import Rollup
 
 
@@ -65,12 +65,22 @@ async def test_statistics_that_a_crash_left_unevaluated_are_evaluated_at_the_nex
 
 
 @pytest.mark.parametrize(
-    ("touched", "last_s", "rest_s"),
-    [(1, 0.1, 1.0), (1, 1.0, 3.0), (5000, 0.5, 5.0), (100_000, 0.5, 9.0), (100_000, 4.0, 12.0)],
+    ("touched", "worked_s", "waiting", "rest_s"),
+    [
+        (1, 0.0, {}, 0.5),
+        (1, 1.0, {}, 3.0),
+        (1, 1.0, {"a route": None}, 1.0),
+        (1, 60.0, {}, LONGEST_REST_S),
+        (5000, 0.5, {}, 5.0),
+        (100_000, 0.5, {}, LONGEST_REST_S),
+        (100_000, 3.0, {}, LONGEST_REST_S),
+        (5000, 1.0, {"a route": None}, 1.0),
+    ],
 )
-async def test_more_traces_are_taken_at_once_as_long_as_none_waits_ten_seconds(
-    store, touched, last_s, rest_s
+def test_rest_leaves_the_core_to_others_and_nothing_later_than_promised(
+    store, touched, worked_s, waiting, rest_s
 ):
-    loop = SignalsLoop(store, Config(), time.time_ns, Counters(), Outbox(store), lambda: None)
-    loop._rollup.touched, loop._last_s = touched, last_s
+    config = Config(rollup_interval_s=0.5)
+    loop = SignalsLoop(store, config, lambda: 1, Counters(), Outbox(store), lambda: None)
+    loop._rollup.touched, loop._last_s, loop._waiting = touched, worked_s, waiting
     assert loop._rest_s() == rest_s
