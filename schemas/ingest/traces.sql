@@ -145,7 +145,7 @@ FROM
             if(startsWith(@text(endpoint), 'http'), domain(@text(endpoint)), @text(endpoint)) AS endpoint, -- IF FOREIGN
             toUInt16(least(greatest(toInt64(ifNull(@count(attempts), 1)) - 1, 0), 65535)) AS retries,
             lower(@text(fallback)) NOT IN ('', 'false', '0') AS is_fallback,
-            toDecimal128OrNull(@text(cost_reported), 24) AS reported_usd,
+            if(lower(@text(cost_currency)) IN ('', 'usd'), toDecimal128OrNull(@text(cost_reported), 24), NULL) AS reported_usd,
             scope.name AS scope_name, scope.version AS scope_version, -- IF SMALL
             if(length(scope.name) > {attribute_bytes:UInt32}, concat(toValidUTF8(left(scope.name, {attribute_bytes:UInt32})), '… [cut, ', toString(length(scope.name)), ' bytes]'), scope.name) AS scope_name, if(length(scope.version) > {attribute_bytes:UInt32}, concat(toValidUTF8(left(scope.version, {attribute_bytes:UInt32})), '… [cut, ', toString(length(scope.version)), ' bytes]'), scope.version) AS scope_version, -- IF LARGE
             arrayMap(t -> fromUnixTimestamp64Nano(toInt64(t), 'UTC'), span.events.time_unix_nano) AS event_times, -- IF SMALL

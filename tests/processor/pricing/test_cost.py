@@ -55,6 +55,14 @@ def test_cost_reported_in_the_span_wins(otlp):
     assert (row["cost_usd"], row["cost_status"], row["price_id"]) == ("0.125", "reported", "")
 
 
+@pytest.mark.parametrize(("currency", "status"), [("EUR", "computed"), ("USD", "reported")])
+def test_cost_reported_in_another_currency_is_not_taken_for_usd(otlp, currency, status):
+    span = otlp.call(gen_ai__usage__cost__amount=0.125, gen_ai__usage__cost__currency=currency)
+    otlp.send(span)
+    (row,) = otlp.stored("spans", span.trace_id)
+    assert (row["cost_status"], row["cost_usd"] == "0.125") == (status, status == "reported")
+
+
 def test_call_without_tokens_has_no_usage_and_no_cost(otlp):
     span = otlp.span(gen_ai__operation__name="chat", gen_ai__request__model="gpt-4o")
     otlp.send(span)
