@@ -60,6 +60,7 @@ class Statements:
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="sql-door")
         self._killers = ThreadPoolExecutor(1, thread_name_prefix="sql-door-kill")
         self._running: set[Statement] = set()
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def start(self, work: Work) -> Statement:
         """Queue a statement; StoreError (202) when too many wait already."""
@@ -86,8 +87,21 @@ class Statements:
             done.exception()  # an abandoned statement's failure concerns nobody any more
 
     async def end(self, statement: Statement) -> None:
-        """End a statement that may still run because its client is gone, and wait for it."""
+        """End a statement that may still run because its client is gone, and wait for it.
+
+        Also when the wait is cut short: the server cancels a handler whose connection breaks, which
+        may be ending its statement already since it could not write. The engine goes on with a
+        statement that nobody reads.
+        """
         statement.close()
+        if statement.done.done():
+            return
+        ending = asyncio.create_task(self._kill(statement))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        await asyncio.shield(ending)
+
+    async def _kill(self, statement: Statement) -> None:
         loop = asyncio.get_running_loop()
         while not statement.done.done():
             await loop.run_in_executor(self._killers, statement.cancel, self._connect)
@@ -96,6 +110,7 @@ class Statements:
     async def stop(self) -> None:
         """End all that runs, and the threads."""
         await asyncio.gather(*(self.end(statement) for statement in [*self._running]))
+        await asyncio.gather(*self._ending)
         self._threads.shutdown()
         self._killers.shutdown()
 

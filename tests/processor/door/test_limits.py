@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +16,8 @@ import pytest
 
 from tollway_processor.door.client import DoorClient
 from tollway_processor.door.http import Door
+from tollway_processor.door.query import Reader, Request
+from tollway_processor.door.running import Statements
 from tollway_processor.door.session import Limits
 from tollway_processor.errors import StoreError
 
@@ -68,7 +73,7 @@ def test_bombs_end_in_an_error(tight: DoorClient, statement: str, code: int) -> 
     assert tight.query("SELECT 1", format="TSV") == b"1\n"
 
 
-def running(door: Door, store: Any) -> int:
+def running(door: Door | None, store: Any) -> int:
     """Count the statements that the engine is running for the door."""
     counted = store.engine.query(
         "SELECT count() FROM system.processes WHERE query LIKE '%1000000000000%'"
@@ -78,7 +83,7 @@ def running(door: Door, store: Any) -> int:
     return int(counted)
 
 
-def wait_for(door: Door, store: Any, count: int) -> None:
+def wait_for(door: Door | None, store: Any, count: int) -> None:
     deadline_s = time.monotonic() + 20
     while running(door, store) != count:
         assert time.monotonic() < deadline_s, f"{running(door, store)} run, not {count}"
@@ -99,6 +104,34 @@ def test_stream_ends_when_its_reader_leaves_midway(door: Door, store: Any) -> No
     wait_for(door, store, 1)
     pieces.close()  # type: ignore[attr-defined]  # it is a generator
     wait_for(door, store, 0)
+
+
+async def test_statement_ends_also_when_its_handler_is_cancelled_while_it_ends_it(
+    store: Any,
+) -> None:
+    gate = threading.Event()
+
+    @contextmanager
+    def session() -> Iterator[Any]:
+        """Lend a session, to what kills statements once the gate is open."""
+        if threading.current_thread().name.startswith("sql-door-kill"):
+            assert gate.wait(20)
+        with store.session() as lent:
+            yield lent
+
+    reader = Reader(session, Limits())
+    statements = Statements(session, at_once=2, waiting=0)
+    work = partial(reader.run, Request(ENDLESS.encode()))
+    running_ones = [await statements.start(work) for _ in range(2)]
+    await asyncio.to_thread(wait_for, None, store, 2)
+    ending = [asyncio.create_task(statements.end(one)) for one in running_ones]
+    await asyncio.sleep(0)
+    for task in ending:
+        task.cancel()
+    await asyncio.wait(ending)
+    gate.set()
+    await asyncio.to_thread(wait_for, None, store, 0)
+    await statements.stop()
 
 
 async def test_stop_ends_what_runs(store: Any) -> None:
