@@ -6,7 +6,7 @@ from tollway_processor.ingest.config import MIB, BatchConfig
 
 _LITTLE_BYTES = 1 * MIB  # a commit below this is mostly planning
 _MOST_CREDIT_S = 1.0  # commit time that an idle queue has saved up: a burst of some ten requests
-_MOST_LINGER_S = 1.0
+_MOST_LINGER_S = 2.0
 _LINGER_SHARE = 0.35  # of the last commit's duration
 # A commit that takes longer than these, and than so many times the last one, does not hold up the
 # next one. Two at a time share the same senders: each would carry half, and be planned as dearly.
