@@ -25,7 +25,8 @@ EVALUATION_INTERVAL_S = 2.0
 EVALUATION_BUDGET_S = 2.5
 _ROLLUP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 # Half a second of planning is the same for one trace as for thousands: it rests three times as long
-# as it worked, a quarter of a core at most, and longer the more there was to take at once.
+# as it worked, a quarter of a core, and longer the more there was to take at once; but no longer
+# than it worked where it would fall behind without end.
 _SHARE = 3
 _TRACES_A_SECOND_OF_REST = 1000
 # A trace may come in just after a run looked for it, and waits for that run, the rest and the next
@@ -78,7 +79,8 @@ class SignalsLoop:
             rest_s = self._last_s
         else:
             spread_s = self._rollup.touched / _TRACES_A_SECOND_OF_REST
-            rest_s = max(_SHARE * self._last_s, min(spread_s, _MOST_LAG_S - 2 * self._last_s))
+            most_s = max(_MOST_LAG_S - 2 * self._last_s, self._last_s)
+            rest_s = min(max(_SHARE * self._last_s, spread_s), most_s)
         return max(self._interval_s, min(rest_s, LONGEST_REST_S))
 
     async def _once(self, *, is_last: bool) -> None:

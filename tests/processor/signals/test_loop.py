@@ -73,7 +73,8 @@ async def test_statistics_that_a_crash_left_unevaluated_are_evaluated_at_the_nex
         (1, 60.0, {}, LONGEST_REST_S),
         (5000, 0.5, {}, 5.0),
         (100_000, 0.5, {}, LONGEST_REST_S),
-        (100_000, 3.0, {}, LONGEST_REST_S),
+        (100_000, 3.0, {}, 4.0),
+        (100_000, 5.0, {}, 5.0),
         (5000, 1.0, {"a route": None}, 1.0),
     ],
 )
