@@ -49,17 +49,19 @@ def _watched(
     """
     clock, add = perf_counter_ns, chunks.add
     hides_usage, forgets_usage = call.usage_asked, False
-    is_first, wait_ns = True, call.wait_ns
+    is_early, wait_ns = True, call.wait_ns
     since_ns = clock()
     try:
         for item in inner:
             now_ns = clock()
             wait_ns += now_ns - since_ns
             call.wait_ns = wait_ns  # told by whoever closes the stream meanwhile
-            if is_first:
-                is_first = False
-                _first_chunk(call, now_ns)
+            if is_early:
+                if call.first_chunk_ns is None:
+                    _first_chunk(call, now_ns)
                 forgets_usage = hides_usage and _says_usage(item)
+                # Azure's first chunk has filter results alone, and tells nothing of the others.
+                is_early = not getattr(item, "choices", True)
             try:
                 is_extra = add(item)
             except Exception as exc:  # noqa: BLE001 - an odd chunk must reach the app all the same

@@ -28,6 +28,17 @@ def test_azure_first_chunk_of_filter_results_is_passed_on(spans: Any, wire: Any,
     assert told["gen_ai.usage.input_tokens"] == 7
 
 
+def test_null_usage_after_azure_s_first_chunk_is_forgotten_too(
+    spans: Any, wire: Any, samples: Any, ask: Any
+) -> None:
+    filters = {**HEAD, "choices": [], "prompt_filter_results": [{"prompt_index": 0}], "model": ""}
+    client = wire.streams([filters, *samples.stream()]).client()
+    chunks = list(ask(client, stream=True))
+
+    assert len(chunks) == 4
+    assert all("usage" not in chunk.to_dict() for chunk in chunks)
+
+
 def test_deepseek_reasoning_and_cache(spans: Any, wire: Any, ask: Any) -> None:
     usage = {
         "prompt_tokens": 100,
