@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tollway_processor.signals.metrics import BASE, Metric, metrics_of
 from tollway_processor.signals.missing import missing
 from tollway_processor.signals.policy import RoutePolicy, SignalsConfig
-from tollway_processor.signals.sides import BUILT_IN, Epochs, Sides, counts_of, is_tail
+from tollway_processor.signals.sides import BUILT_IN, NOTHING, Epochs, Sides, counts_of, is_tail
 from tollway_processor.signals.statistics import (
     Arm,
     Comparison,
@@ -27,6 +27,7 @@ from tollway_processor.signals.statistics import (
     compare_paired_mean,
     compare_paired_rate,
     find_reversal,
+    prior_from,
 )
 from tollway_processor.signals.traffic import DAY_S, SHORTEST_S
 
@@ -101,7 +102,8 @@ class Questions:
         paired = self._paired(cohort, name, metric)
         if paired is not None:
             return paired
-        return _ask(metric, *pair, self.sides.epochs(cohort, name, metric))
+        history = self.sides.history(cohort, name, metric)
+        return _ask(metric, *pair, self.sides.epochs(cohort, name, metric), history)
 
     def _paired(self, cohort: str, name: str, metric: Metric) -> Comparison | None:
         pairs = self.sides.pairs(cohort, name) if self.is_paired else None
@@ -215,14 +217,19 @@ def _size_and_total(arms: Iterable[Arm]) -> Arm:
 
 
 def _ask(
-    metric: Metric, baseline: Arm, candidate: Arm, epochs: Sequence[tuple[Arm, Arm]] = ()
+    metric: Metric,
+    baseline: Arm,
+    candidate: Arm,
+    epochs: Sequence[tuple[Arm, Arm]] = (),
+    history: Arm = NOTHING,
 ) -> Question | None:
     criteria = metric.criteria(baseline)
     if criteria is None or not baseline.n or not candidate.n:
         return None
     default = metric.default
     if default.method is Method.RATE:
-        return RateQuestion(baseline, candidate, criteria, default.prior_rate, counts_of(epochs))
+        prior = prior_from(history, default.prior_rate)
+        return RateQuestion(baseline, candidate, criteria, prior, counts_of(epochs))
     return MeanQuestion(
         baseline,
         candidate,

@@ -160,6 +160,13 @@ class Sides:
         both = [epoch for epoch in self.shared if epoch in sides[0] and epoch in sides[1]]
         return tuple((sides[0][epoch], sides[1][epoch]) for epoch in both)
 
+    def history(self, cohort: str, name: str, metric: Metric) -> Arm:
+        """Return the baseline's traces from before the first epoch that both sides served."""
+        if not self.shared:
+            return NOTHING
+        told = self._in_epochs(cohort, self.baseline, name, metric)
+        return _summed(arm for epoch, arm in told.items() if epoch < self.shared[0])
+
     def _in_epochs(self, cohort: str, side: str, name: str, metric: Metric) -> dict[int, Arm]:
         found: dict[int, Arm] = {}
         for member in self._members(cohort):

@@ -400,3 +400,22 @@ def test_traces_without_a_cohort_are_not_the_whole_route():
     unlabelled = counts(none=((300, 9), (300, 150)))
     arms |= {("", *key[1:]): arm for key, arm in unlabelled.items()}
     assert "on traces without a cohort" in signal(judge(arms), "").reason
+
+
+def test_weeks_of_the_baseline_alone_tell_its_rate_beforehand():
+    """A score that a third fails: with the default prior HELD would take twice the traces."""
+    together = rate_arm(6000, 1800), rate_arm(1200, 360)
+    told = {}
+    for alone in (rate_arm(3000, 900), rate_arm(100, 30)):
+        arms = {("", "teacher", FAILS): alone + together[0], ("", "student", FAILS): together[1]}
+        epochs = {
+            ("", "teacher", FAILS): {0: alone, 1: together[0]},
+            ("", "student", FAILS): {1: together[1]},
+        }
+        for (_, side, _), by_epoch in list(epochs.items()):
+            base = {epoch: rate_arm(arm.n, 0) for epoch, arm in by_epoch.items()}
+            epochs["", side, "error"] = base
+            arms["", side, "error"] = rate_arm(sum(arm.n for arm in base.values()), 0)
+        comparison = signal(judge(arms, epochs=epochs), None).signal.comparison
+        told[alone.n] = comparison.evidence.log_e_held
+    assert told[3000] > told[100] + 1

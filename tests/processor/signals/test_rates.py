@@ -17,6 +17,7 @@ from tollway_processor.signals.statistics import (
     State,
     clustered_arm,
     compare_rate,
+    prior_from,
     rate_arm,
 )
 from tollway_processor.signals.statistics.evidence import log_threshold
@@ -212,3 +213,10 @@ def test_a_harm_of_exactly_the_margin_is_rarely_called_held() -> None:
                 wrong += 1
                 break
     assert wrong <= 13
+
+
+def test_prior_is_what_history_tells_rounded() -> None:
+    assert prior_from(rate_arm(1000, 290), 0.05) == 0.3
+    assert prior_from(rate_arm(5000, 0), 0.05) == 0.002
+    assert prior_from(rate_arm(300, 300), 0.05) == 0.9
+    assert prior_from(rate_arm(199, 60), 0.05) == 0.05

@@ -23,7 +23,7 @@ from .means import MeanQuestion, compare_mean
 from .paired import PairCounts, compare_paired_mean, compare_paired_rate
 from .proportions import Counts
 from .quantiles import quantile_levels
-from .rates import RateQuestion, compare_rate
+from .rates import RateQuestion, compare_rate, prior_from
 from .sample_ratio import SampleRatio, check_sample_ratio
 from .signal import Nature, Role, Signal, describe, describe_values, format_harm, shown
 from .strata import Reversal, StrataQuestion, Stratum, compare_strata, find_reversal
@@ -76,6 +76,7 @@ __all__ = [
     "find_cheaper_but_worse",
     "find_reversal",
     "format_harm",
+    "prior_from",
     "quantile_levels",
     "rate_arm",
     "scaled",

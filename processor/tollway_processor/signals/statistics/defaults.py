@@ -37,7 +37,7 @@ class MetricDefault:
     nature: Nature = Nature.QUALITY
     worse: str = "higher"
     prior_rate: float = 0.05
-    "Baseline rate to assume until a week of history has frozen a measured one (rates only)."
+    "Baseline rate to assume where it has no history from before the candidate (rates only)."
     value_range: tuple[float, float] | None = None
     "Smallest and largest possible value (means of scores only)."
     is_relative: bool = False
