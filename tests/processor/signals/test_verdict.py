@@ -204,3 +204,9 @@ def test_an_equal_candidate_watched_over_twelve_cells_is_rarely_rolled_back() ->
     # 5 % of 100 is 5; more than 10 has a probability of 1 % at the nominal level.
     assert rollbacks <= 10
     assert uncorrected > 2 * rollbacks + 5
+
+
+def test_missed_goal_is_named_before_what_is_open() -> None:
+    verdict = decide([UNDECIDED, DEARER])
+    assert verdict.decision is Decision.HOLD
+    assert verdict.headline.startswith("Hold: cost_usd got worse")

@@ -185,6 +185,7 @@ def _obstacles(
 ) -> list[str]:
     """Return what stands between the candidate and PROMOTE, the most important first."""
     obstacles = _losses(guarded)
+    obstacles += _losses([s for s in signals if s.role is Role.GOAL and s.has_weight])
     guardrails = [s for s in guarded if s.role is Role.GUARDRAIL]
     if sample_ratio is not None and sample_ratio.is_mismatch:
         obstacles.append(
@@ -197,8 +198,6 @@ def _obstacles(
         waiting = [s for s in guardrails if s.state is state]
         waiting.sort(key=_need, reverse=True)
         obstacles.extend(describe(s) for s in waiting)
-    goals = [s for s in signals if s.role is Role.GOAL and s.has_weight]
-    obstacles.extend(describe(s) for s in goals if s.state is State.REGRESSED)
     if not are_labels_settled:
         obstacles.append("Scores and outcomes of the latest traces have not had time to arrive.")
     return obstacles
