@@ -42,7 +42,7 @@ def tight(store: Any, serve: Any) -> Iterator[DoorClient]:
         ("SELECT groupArray(number) FROM numbers(100000000)", 241),
         (
             "SELECT * FROM numbers(1000000000) ORDER BY cityHash64(number) SETTINGS max_threads = 1",
-            241,
+            0,  # memory, or time on a machine that is busy
         ),
         ("SELECT length(repeat('x', 1000000000))", 0),
         ("SELECT range(100000000)", 0),
