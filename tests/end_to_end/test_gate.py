@@ -45,13 +45,30 @@ def answers():
     return message.SerializeToString()
 
 
+def mirrored_inside():
+    """One trace in which both answer: the teacher, and the student beside it."""
+    message = ExportTraceServiceRequest()
+    spans = message.resource_spans.add().scope_spans.add().spans
+    for number, variant in ((1, "teacher"), (2, "student")):
+        start_ns = CHANGE_NS + number * 10**8
+        spans.add(
+            trace_id=(9999).to_bytes(16, "big"), span_id=number.to_bytes(8, "big"), name="chat",
+            start_time_unix_nano=start_ns, end_time_unix_nano=start_ns + 10**8,
+            attributes=told(
+                gen_ai__operation__name="chat", tollway__route="inside", tollway__variant=variant
+            ),
+        )  # fmt: skip
+    return message.SerializeToString()
+
+
 @pytest.fixture(scope="module")
 def served(serve_module, until):
     processor = serve_module()
     assert processor.post(answers())[0] == 200
+    assert processor.post(mirrored_inside())[0] == 200
 
     def rolled_up():
-        return int(processor.rows("SELECT count() AS n FROM traces FINAL")[0]["n"]) == 2 * PAIRS
+        return int(processor.rows("SELECT count() AS n FROM traces FINAL")[0]["n"]) == 2 * PAIRS + 1
 
     until(rolled_up, "all traces")
     return processor
@@ -97,6 +114,9 @@ def test_before_and_after_a_time_is_observational(gate):
         (["--split", "2026-01-01"], "needs --split"),
         (["--by", "period", "--split", "noon"], "YYYY-MM-DD"),
         (["--by", "release"], "no traces that tell a release"),
+        (["--route", "inside"], "1 traces of another variant hold calls of it; a mirrored answer"),
+        (["--route", "none"], "see `tollway routes`"),
+        (["--candidate", "other"], "(it has: student, teacher)"),
     ],
 )
 def test_wrong_use_exits_3_in_one_line(gate, flags, words):

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tollway_processor import schema_files
 from tollway_processor.commands.reader import reader, since_s
 from tollway_processor.commands.tables import console
 from tollway_processor.config import Config
@@ -16,6 +17,7 @@ from tollway_processor.signals.arms import (
     Query,
     RouteArms,
     Slice,
+    decoded_rows,
     labelled,
     read_arms,
     read_rolled_back,
@@ -101,13 +103,28 @@ def _arms(query: Query, question: Question, cut: Slice, config: SignalsConfig) -
                 )
             raise UsageError(
                 f"route {route} has no traces of {question.by} {side} since {start} "
-                f"(it has: {', '.join(present)})"
+                f"(it has: {', '.join(present)}){_inner(query, question, side, cut)}"
             )
     if question.baseline == question.candidate:
         raise UsageError("--baseline and --candidate are the same")
     if question.stage == "canary":
         return arms
     return with_pairs(query, arms, route, question.baseline, cut, config)
+
+
+def _inner(query: Query, question: Question, side: str, cut: Slice) -> str:
+    """Return that a variant is only found inside another's traces, where it is."""
+    if question.by != "variant":
+        return ""
+    parameters = {"route": question.route, "side": side, "since_s": cut.since_s}
+    sql = schema_files.text("rollup/inner_variant.sql")
+    (row,) = decoded_rows(query(sql, parameters, "JSON"))
+    if not int(row["traces"]):
+        return ""
+    return (
+        f": {row['traces']} traces of another variant hold calls of it; a mirrored answer needs a "
+        "trace of its own, with the same tollway.pair.id as the one that it mirrors"
+    )
 
 
 def _check_stage(question: Question, evaluation: Evaluation) -> None:
