@@ -48,7 +48,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the log on stderr is written: text, or json for one object a line."""
 
     rollup_interval_s: float = 1.0
-    """Seconds between two roll-ups of traces, route statistics and signals."""
+    """Least seconds between two roll-ups of traces, route statistics and signals; they come less
+    often under load, so that rows are at most ten seconds behind."""
 
     receive: ReceiveConfig = ReceiveConfig()
     """The OTLP receivers."""
