@@ -62,6 +62,7 @@ class SignalsLoop:
         self._interval_s = config.rollup_interval_s
         self._waiting = dict.fromkeys(_unevaluated(store))
         self._evaluated_at = 0.0
+        self._is_behind = False
         self._last_s = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -74,8 +75,8 @@ class SignalsLoop:
         await self._once(is_last=True)
 
     def _rest_s(self) -> float:
-        """Return the seconds to rest: while routes wait, only as many as were worked."""
-        if self._waiting:
+        """Return the seconds to rest: only as many as were worked while evaluations are behind."""
+        if self._is_behind:
             rest_s = self._last_s
         else:
             spread_s = self._rollup.touched / _TRACES_A_SECOND_OF_REST
@@ -106,6 +107,7 @@ class SignalsLoop:
             for route in self._evaluator.run(list(self._waiting), EVALUATION_BUDGET_S):
                 self._waiting.pop(route)
             self._evaluated_at = time.monotonic()
+            self._is_behind = bool(self._waiting)
 
     def _tell(self, evaluations: Sequence[Evaluation]) -> None:
         self._standing.update(evaluations)

@@ -65,23 +65,23 @@ async def test_statistics_that_a_crash_left_unevaluated_are_evaluated_at_the_nex
 
 
 @pytest.mark.parametrize(
-    ("touched", "worked_s", "waiting", "rest_s"),
+    ("touched", "worked_s", "is_behind", "rest_s"),
     [
-        (1, 0.0, {}, 0.5),
-        (1, 1.0, {}, 3.0),
-        (1, 1.0, {"a route": None}, 1.0),
-        (1, 60.0, {}, LONGEST_REST_S),
-        (5000, 0.5, {}, 5.0),
-        (100_000, 0.5, {}, LONGEST_REST_S),
-        (100_000, 3.0, {}, 4.0),
-        (100_000, 5.0, {}, 5.0),
-        (5000, 1.0, {"a route": None}, 1.0),
+        (1, 0.0, False, 0.5),
+        (1, 1.0, False, 3.0),
+        (1, 1.0, True, 1.0),
+        (1, 60.0, False, LONGEST_REST_S),
+        (5000, 0.5, False, 5.0),
+        (100_000, 0.5, False, LONGEST_REST_S),
+        (100_000, 3.0, False, 4.0),
+        (100_000, 5.0, False, 5.0),
+        (5000, 1.0, True, 1.0),
     ],
 )
 def test_rest_leaves_the_core_to_others_and_nothing_later_than_promised(
-    store, touched, worked_s, waiting, rest_s
+    store, touched, worked_s, is_behind, rest_s
 ):
     config = Config(rollup_interval_s=0.5)
     loop = SignalsLoop(store, config, lambda: 1, Counters(), Outbox(store), lambda: None)
-    loop._rollup.touched, loop._last_s, loop._waiting = touched, worked_s, waiting
+    loop._rollup.touched, loop._last_s, loop._is_behind = touched, worked_s, is_behind
     assert loop._rest_s() == rest_s
