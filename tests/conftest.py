@@ -1,4 +1,7 @@
-"""A ClickHouse server in a process of its own, and a wire to it that can be cut, slowed, silenced."""
+"""The order of the files; a ClickHouse server in a process of its own, and a wire to it.
+
+The wire can be cut, slowed and silenced.
+"""
 
 from __future__ import annotations
 
@@ -150,3 +153,9 @@ def wire() -> Iterator[Callable[[int], Wire]]:
             return laid
 
         yield lay
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that hold slow tests: one left for the end would keep a core waiting."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
