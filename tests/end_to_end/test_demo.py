@@ -176,6 +176,7 @@ def test_interrupt_stops_the_children_too(tmp_path: Path, number: signal.Signals
     assert "Interrupted" in printed
 
 
+@pytest.mark.slow
 def test_death_of_the_processor_ends_with_one_clear_line(tmp_path: Path) -> None:
     with _playing(tmp_path) as demo:
         children = _children(demo.pid)

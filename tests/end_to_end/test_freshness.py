@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
@@ -32,6 +33,7 @@ def request(first: int, traces: int) -> bytes:
     return told.SerializeToString()
 
 
+@pytest.mark.slow
 def test_verdict_has_seen_a_trace_within_fifteen_seconds(serve):
     processor = serve()
     sent = 0

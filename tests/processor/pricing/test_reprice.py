@@ -90,6 +90,7 @@ def test_rolled_up_call_keeps_its_status_and_takes_the_new_cost(otlp, store, set
     assert stored(otlp, reported) == ("0.25", "rollup", "")
 
 
+@pytest.mark.slow
 def test_only_the_days_and_the_model_asked_for_are_repriced(otlp, set_prices, reprice):
     span, other = call(otlp), call(otlp, gen_ai__response__model="acme-other")
     otlp.send(span, other)
@@ -100,6 +101,7 @@ def test_only_the_days_and_the_model_asked_for_are_repriced(otlp, set_prices, re
     assert stored(otlp, other)[0] == "0.0006"
 
 
+@pytest.mark.slow
 def test_run_that_was_cut_off_goes_on_where_it_stopped(otlp, store, stamps, set_prices):
     day_ns = 86_400 * 10**9
     now = otlp.call().start_time_unix_nano
@@ -116,6 +118,7 @@ def test_run_that_was_cut_off_goes_on_where_it_stopped(otlp, store, stamps, set_
     assert int(str(report[0]["spans"])) >= 3
 
 
+@pytest.mark.slow
 def test_span_sent_again_meanwhile_stays_the_newest(otlp, store, set_prices, reprice):
     span = call(otlp)
     otlp.send(span)

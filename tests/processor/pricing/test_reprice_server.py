@@ -24,6 +24,7 @@ def store(clickhouse):
     opened.close()
 
 
+@pytest.mark.slow
 def test_calls_on_a_server_take_the_prices_that_came_later(otlp, store, set_prices):
     spans = [
         otlp.call(gen_ai__request__model=STUDENT, gen_ai__response__model=STUDENT) for _ in range(3)

@@ -159,6 +159,7 @@ async def test_flood_is_answered_within_the_budget(serve, span_request, eventual
         assert receivers.intake.budget.held_bytes == receivers.intake.budget.requests == 0
 
 
+@pytest.mark.slow
 async def test_flood_over_grpc_is_taken_in_only_as_far_as_there_is_room(
     serve, span_request, eventually
 ):

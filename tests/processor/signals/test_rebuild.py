@@ -79,6 +79,7 @@ def test_rebuild_of_one_day_leaves_the_others(store):
     assert list(rebuild(store, date(2001, 1, 1), date(2001, 1, 2))) == []
 
 
+@pytest.mark.slow
 def test_rebuild_gives_the_same_rows_after_late_scores_and_a_reprice(store, sent):
     """Scores of a day long rolled up, and prices that changed since: the roll-up and a rebuild agree."""
     told = store.rows("SELECT trace_id, span_id FROM spans FINAL ORDER BY ALL LIMIT 3")

@@ -284,6 +284,7 @@ def test_commits_in_flight_are_left_for_the_next_run(otlp, store):
     assert trace(otlp, span.trace_id)["route"] == "in-flight"
 
 
+@pytest.mark.slow
 def test_rollup_that_is_refused_memory_goes_on_in_smaller_steps(otlp, store):
     spans = [otlp.call(tollway__route="stepped") for _ in range(8)]
     for span in spans:
