@@ -62,9 +62,14 @@ class LlmCallOwner:
         self.is_open = True
         """False once the framework's call is past its request: later requests are not its own."""
 
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether no further request can be the framework's call: a sync one stays behind."""
+        return self.is_taken or not self.is_open
+
     def take(self, operation: str | None) -> bool:
         """Return True to the one request that makes the framework's call."""
-        if self.is_taken or not self.is_open or operation not in _LLM_OPERATIONS:
+        if self.is_spent or operation not in _LLM_OPERATIONS:
             return False
         self.is_taken = True
         return True

@@ -54,7 +54,7 @@ def begin(
         if current.get(SUPPRESS_KEY):
             return None
         owner = llm_call_owner.get()
-        if owner is None and not state.metrics.is_live:
+        if (owner is None or owner.is_spent) and not state.metrics.is_live:
             dropped = state.drops.context(current)
             if dropped is not None:
                 return None if dropped is current else dropped

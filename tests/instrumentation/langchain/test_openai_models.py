@@ -12,6 +12,8 @@ import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI, OpenAI
+from opentelemetry import trace
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from pydantic import BaseModel
 
 CALL = "chat gpt-4o-mini"
@@ -132,6 +134,34 @@ def test_v3_stream_events_are_one_call(
     assert tree(traced) == [CALL]
     assert traced.one().attributes["openai.api.type"] == "chat_completions"
     assert traced.one().attributes["llm.token_count.prompt"] == 20
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream", "v3"])
+def test_raw_call_afterwards_runs_in_the_context_that_is_not_sampled(
+    record: Any, wire: Any, samples: Any, chat_openai: Any, ask: Any, way: str
+) -> None:
+    """What a chat model leaves behind in its caller's context takes no short way away."""
+    seen = []
+
+    def answer(request: Any) -> Any:
+        seen.append(trace.get_current_span().get_span_context())
+        return wire.http.Response(200, json=samples.chat())
+
+    spans = record(langchain=True, sampler=ParentBased(ALWAYS_OFF))
+    if way == "invoke":
+        wire.says(samples.chat())
+    else:
+        wire.streams(samples.stream())
+    wire.answers.append(answer)
+    with spans.provider.get_tracer("app").start_as_current_span("request") as root:
+        if way == "v3":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # langchain-core: this API is in beta
+                assert list(chat_openai().stream_events("hi", version="v3"))
+        else:
+            WAYS[way](chat_openai())
+        ask(wire.client())
+    assert seen == [root.get_span_context()]
 
 
 def test_async_v3_stream_events_are_one_call(
