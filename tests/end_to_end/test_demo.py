@@ -162,9 +162,8 @@ def test_folder_in_use_ends_with_one_clear_line(tmp_path: Path) -> None:
     assert "not empty" in ended.stderr
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_stops_the_children_too(tmp_path: Path, number: signal.Signals) -> None:
     with _playing(tmp_path) as demo:
         children = _children(demo.pid)

@@ -108,6 +108,7 @@ def test_all_stored_exits_0_and_keep_deletes_none(tollway, folder):
     assert (told.returncode, told.stderr) == (0, "there are no dead letters\n")
 
 
+@pytest.mark.slow
 def test_letter_of_a_project_goes_with_the_projects_token(tollway, serve, folder, tmp_path):
     config = tmp_path / "tollway.toml"
     config.write_text(PROJECT_TOML)
@@ -134,6 +135,7 @@ def test_processor_that_does_not_answer_costs_no_letter(tollway, folder, letters
     assert [letter.body for letter in letters.read()] == before
 
 
+@pytest.mark.slow
 def test_processor_that_is_busy_is_asked_again_when_it_said(tollway, folder):
     kept = DeadLetters(folder / "dead-letters")
     kept.append(DeadLetter("traces", request_of(7), "", "once"))

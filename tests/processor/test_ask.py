@@ -30,6 +30,7 @@ def test_without_a_name_the_questions_are_listed(capsys):
     assert "--param since=90d" in told
 
 
+@pytest.mark.slow
 def test_rebuild_computes_what_ask_then_answers(folder, capsys):
     store = f"chdb:{folder}"
     assert main(["rebuild", "--store", store]) == 0

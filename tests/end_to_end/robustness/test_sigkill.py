@@ -37,6 +37,7 @@ async def check(serve, load, rounds, seed):
     assert set(stored.values()) == {senders.spans}
 
 
+@pytest.mark.slow
 async def test_kills_lose_no_acknowledged_span(serve, load):
     await check(serve, load, rounds=3, seed=1)
 

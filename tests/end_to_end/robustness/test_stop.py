@@ -25,6 +25,7 @@ async def test_first_signal_drains_and_answers_every_sender(serve, load):
     assert {trace: stored.get(trace) for trace in senders.acknowledged} == senders.acknowledged
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_committed_in_time_is_refused_with_a_retry(serve, load, until):
     # A batch whose window never ends within the test's patience, and no time to drain it.
     slow = "[batch]\nwindow_s = 60\nlongest_window_s = 60\ndrain_s = 0.0\nlittle_share = 0.0\n"

@@ -199,6 +199,7 @@ async def test_damage_found_on_reading_is_set_aside_and_the_roll_up_goes_on(
         )
 
 
+@pytest.mark.slow
 def test_more_connections_than_the_usual_limit_of_files_keep_nobody_out(serve):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # This process may have many files open itself, and has to start the other one.

@@ -286,6 +286,7 @@ def _every_end(recorded: Any, streaming: Any) -> Callable[[int], None]:
     return some
 
 
+@pytest.mark.slow
 def test_memory_is_flat_over_runs_whole_broken_and_abandoned(record: Any, streaming: Any) -> None:
     some = _every_end(record(langchain="all"), streaming)
     some(5)

@@ -149,6 +149,7 @@ async def test_call_without_a_message_is_an_invalid_argument(receivers):
     assert receivers.intake.budget.requests == 0
 
 
+@pytest.mark.slow
 async def test_calls_that_bring_no_message_keep_nobody_out(serve, span_request, eventually):
     async with (
         serve(Limits(body_timeout_s=5.0)) as receivers,

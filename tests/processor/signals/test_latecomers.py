@@ -26,6 +26,7 @@ def commit_late(otlp, store, span, age_s):
     store.ingest("traces", batch, token=str(stamp_ns), ingested_at_ns=stamp_ns)
 
 
+@pytest.mark.slow
 def test_commit_behind_the_watermark_is_rolled_up(otlp, store):
     rollup = Rollup(store)
     otlp.send(otlp.call(tollway__route="first"))
@@ -39,6 +40,7 @@ def test_commit_behind_the_watermark_is_rolled_up(otlp, store):
     assert rollup.run() == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_processor_left_is_rolled_up_by_the_next(otlp, store):
     left = otlp.call(tollway__route="left")
     other = Rollup(store)
@@ -61,6 +63,7 @@ def test_statistics_that_a_killed_processor_owed_are_made_by_another(otlp, store
     assert [row["traces"] for row in rows] == [1]
 
 
+@pytest.mark.slow
 def test_newest_row_of_a_trace_wins_although_this_machines_clock_was_set_back(
     otlp, store, monkeypatch
 ):

@@ -111,6 +111,7 @@ def test_evaluation_runs_on_the_server(otlp, store):
     assert rows
 
 
+@pytest.mark.slow
 def test_entrance_made_anew_under_load_swallows_no_row(otlp, store):
     stored, refused, is_over = [], [], threading.Event()
 
