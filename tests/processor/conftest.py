@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tollway_processor.store.client import Delivery, Refusal
@@ -117,7 +117,9 @@ def any_value(value: object) -> AnyValue:
         return AnyValue(bytes_value=value)
     if isinstance(value, list):
         return AnyValue(array_value=ArrayValue(values=[any_value(item) for item in value]))
-    return AnyValue(string_value=str(value))
+    if isinstance(value, dict):
+        return AnyValue(kvlist_value=KeyValueList(values=attributes_of(value)))
+    return AnyValue() if value is None else AnyValue(string_value=str(value))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tollway_processor.ingest import any_values
@@ -27,33 +27,14 @@ SAID = [
 ARGUMENTS = {"order": {"id": "O-1", "lines": [1, [2, None]]}}
 
 
-def structured(value: object) -> AnyValue:
-    """The value as OpenTelemetry's SDKs write structures."""
-    if isinstance(value, dict):
-        items = [KeyValue(key=key, value=structured(item)) for key, item in value.items()]
-        return AnyValue(kvlist_value=KeyValueList(values=items))
-    if isinstance(value, list):
-        return AnyValue(array_value=ArrayValue(values=[structured(item) for item in value]))
-    if isinstance(value, bool):
-        return AnyValue(bool_value=value)
-    if isinstance(value, int):
-        return AnyValue(int_value=value)
-    if isinstance(value, float):
-        return AnyValue(double_value=value)
-    return AnyValue() if value is None else AnyValue(string_value=str(value))
-
-
-def attribute(key: str, value: object) -> KeyValue:
-    return KeyValue(key=key, value=structured(value))
-
-
 def told(otlp, **more: object) -> Span:
-    span = otlp.call(**more)
-    span.attributes.append(attribute("gen_ai.input.messages", ASKED))
-    span.attributes.append(attribute("gen_ai.output.messages", SAID))
-    span.attributes.append(attribute("gen_ai.tool.call.arguments", ARGUMENTS))
-    span.attributes.append(attribute("shop.cart", {"items": [{"sku": "a"}]}))
-    return span
+    return otlp.call(
+        gen_ai__input__messages=ASKED,
+        gen_ai__output__messages=SAID,
+        gen_ai__tool__call__arguments=ARGUMENTS,
+        shop__cart={"items": [{"sku": "a"}]},
+        **more,
+    )
 
 
 @pytest.mark.parametrize("more", [{}, {"openinference__span__kind": "LLM"}])
@@ -69,8 +50,11 @@ def test_structures_are_stored_as_the_json_that_they_are(otlp, more):
 
 
 def test_structured_arguments_of_a_tool_are_its_arguments(otlp):
-    span = otlp.span(gen_ai__operation__name="execute_tool", gen_ai__tool__name="pack")
-    span.attributes.append(attribute("gen_ai.tool.call.arguments", ARGUMENTS))
+    span = otlp.span(
+        gen_ai__operation__name="execute_tool",
+        gen_ai__tool__name="pack",
+        gen_ai__tool__call__arguments=ARGUMENTS,
+    )
     otlp.send(span)
     (messages,) = otlp.stored("messages", span.trace_id)
     assert json.loads(messages["tool_arguments"]) == ARGUMENTS
@@ -78,7 +62,7 @@ def test_structured_arguments_of_a_tool_are_its_arguments(otlp):
 
 def test_structures_of_a_span_event_are_read(otlp):
     span = otlp.call()
-    span.events.add(name="shop.note").attributes.append(attribute("what", [{"a": [1]}]))
+    span.events.add(name="shop.note").attributes.extend(otlp.span(what=[{"a": [1]}]).attributes)
     otlp.send(span)
     (row,) = otlp.stored("spans", span.trace_id)
     assert json.loads(row["event_attributes"][0]["what"]) == [{"a": [1]}]
