@@ -238,7 +238,7 @@ class Batcher:
             queue.pace.failed(len(entries))
             self._trouble, self._trouble_at = str(outcomes[0]), self._loop.time()
         else:
-            queue.pace.stored()
+            queue.pace.stored(len(entries))
             self._trouble = ""
         for entry, outcome in zip(entries, outcomes, strict=True):
             if isinstance(outcome, TollwayError):

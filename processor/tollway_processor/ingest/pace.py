@@ -36,6 +36,8 @@ class Pace:
         self._credit_s = _MOST_CREDIT_S
         self._window_s = config.window_s
         self._most_requests = config.max_requests
+        self._most_stored = 0  # requests of the largest batch since smaller ones failed
+        self._is_near_limit = False
 
     @property
     def most_requests(self) -> int:
@@ -84,12 +86,24 @@ class Pace:
             self._credit_s = max(-_MOST_CREDIT_S, self._credit(now) - duration_s)
 
     def failed(self, requests: int) -> None:
-        """Halve the batches: what the store can never hold must not take neighbours along."""
+        """Halve the batches: what the store can never hold must not take neighbours along.
+
+        What was larger than all that went in was too large for the engine's memory; where smaller
+        ones fail too, the cause is another.
+        """
+        self._is_near_limit = 0 < self._most_stored < requests
+        if not self._is_near_limit:
+            self._most_stored = 0
         self._most_requests = max(1, requests // 2)
 
-    def stored(self) -> None:
-        """Let the batches grow again."""
-        self._most_requests = min(self._config.max_requests, self._most_requests * 2)
+    def stored(self, requests: int) -> None:
+        """Let the batches grow again: by doubling, near the limit that was met one by one.
+
+        Doubling would meet it with every second batch, whose work is lost each time.
+        """
+        self._most_stored = max(self._most_stored, requests)
+        more = self._most_requests + 1 if self._is_near_limit else self._most_requests * 2
+        self._most_requests = min(self._config.max_requests, more)
 
     def _credit(self, now: float) -> float:
         if self._credit_at > float("-inf"):

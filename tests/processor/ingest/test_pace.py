@@ -106,5 +106,31 @@ def test_failing_store_is_tried_with_ever_smaller_batches_and_grows_again():
         pace.failed(pace.most_requests)
     assert sizes == [8, 4, 2, 1, 1]
     for _ in range(4):
-        pace.stored()
+        pace.stored(pace.most_requests)
     assert pace.most_requests == 8
+
+
+def test_batches_that_were_too_large_are_seldom_tried_again():
+    """The engine's memory takes 25 requests; what is lost at the limit is one batch in a dozen."""
+    pace = Pace(BatchConfig(max_requests=64))
+    failures = carried = 0
+    for _ in range(200):
+        requests = pace.most_requests
+        if requests > 25:
+            pace.failed(requests)
+            failures += 1
+        else:
+            pace.stored(requests)
+            carried += requests
+    assert failures < 20
+    assert carried / 200 > 16
+
+
+def test_store_that_was_gone_is_filled_soon_again():
+    pace = Pace(BatchConfig(max_requests=64))
+    pace.stored(64)
+    for _ in range(10):
+        pace.failed(pace.most_requests)
+    for _ in range(6):
+        pace.stored(pace.most_requests)
+    assert pace.most_requests == 64
